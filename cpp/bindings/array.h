@@ -1,0 +1,134 @@
+// NumPy arrays as views. Anything a kernel cannot read as it lies (other strides, not aligned) is copied once;
+// another dtype, shape or kind of object is refused by name.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "core/denormals.h"
+#include "gradwell/check.h"
+#include "gradwell/threads.h"
+#include "gradwell/types.h"
+
+namespace gradwell::bindings {
+
+namespace py = pybind11;
+
+inline std::string type_name(const py::handle& object) {
+  return py::str(py::type::handle_of(object).attr("__name__"));
+}
+inline std::string shape_of(const py::array& array) { return py::str(array.attr("shape")); }
+
+inline py::array as_array(const char* operation, const char* name, const py::object& object) {
+  check<TypeError>(py::isinstance<py::array>(object), operation, name, " is of type ", type_name(object),
+                   "; needs a NumPy array");
+  return py::reinterpret_borrow<py::array>(object);
+}
+
+template <class T>
+constexpr const char* dtype_name = sizeof(T) == 4 ? "float32" : "float64";
+
+// Calls body(T{}) with T the dtype of `object`, which must be float32 or float64.
+template <class Body>
+auto by_dtype(const char* operation, const char* name, const py::object& object, Body&& body) {
+  const py::array array = as_array(operation, name, object);
+  if (py::isinstance<py::array_t<float>>(array)) return body(float{});
+  check<TypeError>(py::isinstance<py::array_t<double>>(array), operation, name, " has dtype ",
+                   std::string(py::str(array.dtype())), "; needs float32 or float64");
+  return body(double{});
+}
+
+// An array of dtype T and of `dimensions` (-1: any), aligned; `first` names the argument whose dtype it must share.
+template <class T>
+py::array checked(const char* operation, const char* name, const py::object& object, int dimensions,
+                  const char* first) {
+  py::array array = as_array(operation, name, object);
+  check<TypeError>(py::isinstance<py::array_t<T>>(array), operation, name, " has dtype ",
+                   std::string(py::str(array.dtype())), " but ", first, " has ", dtype_name<T>,
+                   "; they must be the same");
+  check(dimensions < 0 || array.ndim() == dimensions, operation, name, " has shape ", shape_of(array), "; needs ",
+        dimensions, dimensions == 1 ? " dimension" : " dimensions");
+  const bool aligned = py::detail::check_flags(array.ptr(), py::detail::npy_api::NPY_ARRAY_ALIGNED_);
+  if (!aligned) array = py::reinterpret_steal<py::array>(array.attr("copy")().release());
+  return array;
+}
+
+template <class T>
+py::array contiguous(const py::array& array) {
+  const bool c = py::detail::check_flags(array.ptr(), py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_);
+  return c ? array : py::reinterpret_steal<py::array>(array.attr("copy")("C").release());
+}
+
+// The arrays own or borrow what the views point at, for as long as they live.
+template <class T>
+struct InputMatrix {
+  py::array owner;
+  Matrix<const T> view;
+};
+
+template <class T>
+InputMatrix<T> input_matrix(const char* operation, const char* name, const py::object& object,
+                            const char* first = "x") {
+  py::array array = checked<T>(operation, name, object, 2, first);
+  const Index size = static_cast<Index>(sizeof(T));
+  if (array.strides(1) != size && array.shape(1) > 1) array = contiguous<T>(array);
+  if (array.strides(0) % size != 0) array = contiguous<T>(array);
+  const Index stride = array.shape(0) > 1 ? array.strides(0) / size : array.shape(1);
+  const auto* data = static_cast<const T*>(array.data());
+  return {array, {data, array.shape(0), array.shape(1), stride}};
+}
+
+template <class T>
+struct InputVector {
+  py::array owner;
+  const T* data;
+  Index size;
+};
+
+// Any shape, read in C order.
+template <class T>
+InputVector<T> input_flat(const char* operation, const char* name, const py::object& object,
+                          const char* first = "x") {
+  const py::array array = contiguous<T>(checked<T>(operation, name, object, -1, first));
+  return {array, static_cast<const T*>(array.data()), array.size()};
+}
+template <class T>
+InputVector<T> input_vector(const char* operation, const char* name, const py::object& object,
+                            const char* first = "x") {
+  const py::array array = contiguous<T>(checked<T>(operation, name, object, 1, first));
+  return {array, static_cast<const T*>(array.data()), array.size()};
+}
+
+template <class T>
+struct OutputMatrix {
+  py::array_t<T> owner;
+  Matrix<T> view;
+};
+
+template <class T>
+OutputMatrix<T> output_matrix(Index rows, Index columns) {
+  py::array_t<T> array({rows, columns});
+  T* data = array.mutable_data();
+  return {std::move(array), {data, rows, columns, columns}};
+}
+
+template <class T>
+py::array_t<T> output_like(const py::array& array) {
+  return py::array_t<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
+}
+
+inline void check_scalar(bool holds, const char* operation, const char* name, double value, const char* needs) {
+  check(holds, operation, name, " is ", value, "; needs ", needs);
+}
+
+// Around every call of a kernel: without the GIL, since no Python object is touched, and with denormals flushed.
+template <class Body>
+auto call(Body&& body, bool flush_denormals = true) {
+  py::gil_scoped_release release;
+  DenormalGuard guard(flush_denormals);
+  return body(make_context(flush_denormals));
+}
+
+}  // namespace gradwell::bindings

@@ -1,0 +1,240 @@
+#include "gradwell/program.h"
+
+#include <pybind11/stl.h>
+
+#include "record.h"
+#include "names.h"
+#include "targets.h"
+
+namespace gradwell::bindings {
+
+void check_sgd(const char* op, const Sgd& sgd);
+
+namespace {
+
+LayerSpec parse_layer(const py::dict& layer) {
+  LayerSpec spec;
+  spec.kind = py::cast<std::string>(layer["kind"]);
+  spec.name = py::cast<std::string>(layer["name"]);
+  if (spec.kind == "dense") {
+    spec.units = py::cast<Index>(layer["units"]);
+    spec.bias = py::cast<bool>(layer["bias"]);
+  } else if (spec.kind == "activation") {
+    spec.activation = parse_activation("network", py::cast<std::string>(layer["activation"]),
+                                       py::cast<std::optional<double>>(layer["alpha"]));
+  }
+  return spec;
+}
+
+template <class T>
+InputMatrix<T> features(const char* op, const char* name, const py::object& x, Index columns) {
+  auto in = input_matrix<T>(op, name, x, "the network");
+  check(in.view.columns == columns, op, name, " has ", in.view.columns, " columns but the network needs ", columns);
+  return in;
+}
+
+// A view of one slice of a block that keeps the program alive.
+template <class T>
+py::array slice_view(const Slice& slice, T* block, const py::object& owner) {
+  std::vector<py::ssize_t> shape = {slice.columns};
+  if (slice.rows) shape.insert(shape.begin(), slice.rows);
+  return py::array_t<T>(shape, block + slice.offset, owner);
+}
+
+template <class T>
+py::dict slice_views(const py::object& self, bool gradients) {
+  const auto& program = py::cast<const Program<T>&>(self);
+  py::dict views;
+  for (const Slice& slice : program.slices())
+    views[py::str(slice.name)] = slice_view(slice, gradients ? program.gradients() : program.parameters(), self);
+  return views;
+}
+
+template <class T>
+py::object forward(Program<T>& program, const py::object& x, bool flush) {
+  const auto in = features<T>("forward", "x", x, program.inputs());
+  auto y = output_matrix<T>(in.view.rows, program.outputs());
+  call([&](Context c) { program.forward(c, in.view, y.view); }, flush);
+  return std::move(y.owner);
+}
+
+template <class T>
+py::object backward(Program<T>& program, const py::object& dy, bool flush) {
+  const auto upstream = input_matrix<T>("backward", "dy", dy, "the network");
+  check(upstream.view.columns == program.outputs(), "backward", "dy has ", upstream.view.columns,
+        " columns but the network has ", program.outputs(), " outputs");
+  auto dx = output_matrix<T>(upstream.view.rows, program.inputs());
+  call([&](Context c) { program.backward(c, upstream.view, dx.view); }, flush);
+  return std::move(dx.owner);
+}
+
+template <class T>
+py::object predict(Program<T>& program, const py::object& x, Index batch, bool flush) {
+  const auto in = features<T>("predict", "x", x, program.inputs());
+  auto y = output_matrix<T>(in.view.rows, program.outputs());
+  call([&](Context c) { program.predict(c, in.view, y.view, batch); }, flush);
+  return std::move(y.owner);
+}
+
+// Features and targets of the same number of rows, ready for the program.
+template <class T>
+struct InputSamples {
+  InputMatrix<T> x;
+  InputTargets<T> y;
+  Samples<T> view;
+};
+
+template <class T>
+InputSamples<T> samples(const char* op, const Program<T>& program, const py::object& x, const py::object& y) {
+  auto in = features<T>(op, "x", x, program.inputs());
+  check(in.view.rows > 0, op, "x has no rows; needs at least one");
+  auto targets = input_targets<T>(op, "y", y, in.view.rows, program.outputs());
+  const Samples<T> view = {in.view, targets.view};
+  return {std::move(in), std::move(targets), view};
+}
+
+template <class T>
+py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y, const std::string& loss, Index batch,
+                   bool flush) {
+  const LossKind kind = parse_loss("evaluate", loss);
+  const auto in = samples("evaluate", program, x, y);
+  const LossResult r = call([&](Context c) { return program.evaluate(c, kind, in.view, batch); }, flush);
+  return py::make_tuple(r.sum / static_cast<double>(in.view.x.rows), r.correct);
+}
+
+template <class T>
+py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const std::string& loss,
+                          bool flush) {
+  const LossKind kind = parse_loss("gradients", loss);
+  const auto in = samples("gradients", program, x, y);
+  Record record;
+  const LossResult r = call([&](Context c) { return program.record_gradients(c, kind, in.view, &record); }, flush);
+  py::dict result = record_arrays(record, static_cast<Index>(program.stages().size()),
+                                  static_cast<Index>(program.slices().size()));
+  result["loss"] = r.sum / static_cast<double>(in.view.x.rows);
+  result["correct"] = r.correct;
+  return result;
+}
+
+struct Plan {
+  std::string loss;
+  double learning_rate, weight_decay, l2;
+  Index batch, first_step, record_every;
+
+  TrainPlan parse() const {
+    const Sgd sgd = {learning_rate, weight_decay, l2};
+    check_sgd("fit", sgd);
+    check(batch >= 1, "fit", "batch_size is ", batch, "; needs at least 1");
+    return {parse_loss("fit", loss), sgd, batch, first_step, record_every};
+  }
+};
+
+template <class T>
+InputVector<Index> row_numbers(const py::object& order, Index rows) {
+  auto numbers = input_vector<Index>("fit", "order", order);
+  for (Index i = 0; i < numbers.size; ++i)
+    check(numbers.data[i] >= 0 && numbers.data[i] < rows, "fit", "order has row ", numbers.data[i], " but x has ", rows,
+          " rows");
+  return numbers;
+}
+
+template <class T>
+py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& order,
+               const Plan& plan, bool flush) {
+  const TrainPlan parsed = plan.parse();
+  const auto in = samples("fit", program, x, y);
+  const auto rows = row_numbers<T>(order, in.view.x.rows);
+  Record record;
+  const TrainResult r = call(
+      [&](Context c) { return program.train(c, parsed, in.view, rows.data, rows.size, &record); }, flush);
+  constexpr const char* faults[] = {"", "loss", "gradient", "update"};
+  py::array_t<double> losses(static_cast<Index>(r.losses.size()));
+  std::copy(r.losses.begin(), r.losses.end(), losses.mutable_data());
+  py::dict result;
+  result["losses"] = losses;
+  result["correct"] = r.correct;
+  result["samples"] = r.samples;
+  result["fault"] = faults[static_cast<int>(r.fault)];
+  result["plain_seconds"] = r.plain_seconds;
+  result["recorded_seconds"] = r.recorded_seconds;
+  result["plain_steps"] = r.plain_steps;
+  result["recorded_steps"] = r.recorded_steps;
+  result["record"] = record_arrays(record, static_cast<Index>(program.stages().size()),
+                                   static_cast<Index>(program.slices().size()));
+  return result;
+}
+
+template <class T>
+py::dict find_producer(Program<T>& program, const py::object& x, const py::object& y, const py::object& order,
+                       const Plan& plan, bool flush) {
+  const TrainPlan parsed = plan.parse();
+  const auto in = samples("fit", program, x, y);
+  const auto rows = row_numbers<T>(order, in.view.x.rows);
+  const Producer p = call(
+      [&](Context c) { return program.find_producer(c, parsed, in.view, rows.data, rows.size); }, flush);
+  py::dict values;
+  for (const auto& value : p.values) values[py::str(value.first)] = statistics_tuple(value.second);
+  py::dict result;
+  result["phase"] = p.phase;
+  result["stage"] = p.stage;
+  result["operation"] = p.operation;
+  result["values"] = values;
+  return result;
+}
+
+template <class T>
+void update(Program<T>& program, double learning_rate, double weight_decay, double l2, bool flush) {
+  const Sgd sgd = {learning_rate, weight_decay, l2};
+  check_sgd("update", sgd);
+  call([&](Context c) { program.update(c, sgd); }, flush);
+}
+
+template <class T>
+void register_type(py::module_& m, const char* name) {
+  const auto flush = py::arg("flush_denormals");
+  py::class_<Program<T>>(m, name)
+      .def(py::init([](const std::vector<py::dict>& layers, Index inputs) {
+             std::vector<LayerSpec> specs;
+             for (const py::dict& layer : layers) specs.push_back(parse_layer(layer));
+             return std::make_unique<Program<T>>(std::move(specs), inputs);
+           }),
+           py::arg("layers"), py::arg("inputs"))
+      .def_property_readonly("inputs", &Program<T>::inputs)
+      .def_property_readonly("outputs", &Program<T>::outputs)
+      .def_property_readonly("stages",
+                             [](const Program<T>& program) {
+                               std::vector<py::tuple> stages;
+                               for (const StageInfo& s : program.stages())
+                                 stages.push_back(py::make_tuple(s.name, s.kind, s.inputs, s.outputs));
+                               return stages;
+                             })
+      .def_property_readonly("parameter_stages",
+                             [](const Program<T>& program) {
+                               std::vector<py::tuple> slices;
+                               for (const Slice& s : program.slices()) slices.push_back(py::make_tuple(s.name, s.stage));
+                               return slices;
+                             })
+      .def("parameters", [](const py::object& self) { return slice_views<T>(self, false); })
+      .def("gradients", [](const py::object& self) { return slice_views<T>(self, true); })
+      .def("forward", forward<T>, py::arg("x"), flush)
+      .def("backward", backward<T>, py::arg("dy"), flush)
+      .def("predict", predict<T>, py::arg("x"), py::arg("batch"), flush)
+      .def("evaluate", evaluate<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("batch"), flush)
+      .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("loss"), flush)
+      .def("train", train<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
+      .def("find_producer", find_producer<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
+      .def("update", update<T>, py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), flush);
+}
+
+}  // namespace
+
+void register_program(py::module_& m) {
+  py::class_<Plan>(m, "Plan")
+      .def(py::init<std::string, double, double, double, Index, Index, Index>(), py::arg("loss"),
+           py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), py::arg("batch"), py::arg("first_step"),
+           py::arg("record_every"));
+  register_type<float>(m, "Program32");
+  register_type<double>(m, "Program64");
+}
+
+}  // namespace gradwell::bindings

@@ -1,0 +1,149 @@
+// The compiled network: layers in order, one block of parameters, one of gradients, one arena, the step loop.
+//
+// A Program is built once from layer descriptions. Its arena is planned for the largest batch it has been asked
+// to serve; a smaller one reuses it, and no step allocates. It is not for two threads at once: a second one is
+// refused with ValueError.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gradwell/kernels.h"
+#include "gradwell/memory.h"
+#include "gradwell/record.h"
+
+namespace gradwell {
+
+// `kind` is "dense" (units, bias), "activation" (activation) or "prelu".
+struct LayerSpec {
+  std::string kind;
+  std::string name;
+  Index units = 0;
+  bool bias = true;
+  Activation activation = {ActivationKind::identity, 0};
+};
+
+// A named part of the parameter block: `rows` x `columns` numbers from `offset`; rows is 0 for a vector.
+struct Slice {
+  std::string name;
+  Index rows;
+  Index columns;
+  Index offset;
+  int stage;
+  bool decays;  // weights do, biases and slopes do not
+
+  Index size() const { return (rows ? rows : 1) * columns; }
+};
+
+struct StageInfo {
+  std::string name;
+  std::string kind;  // such as "dense+sigmoid"
+  Index inputs;
+  Index outputs;
+};
+
+// One step's worth of samples: rows of x and their targets, chosen by `order`.
+template <class T>
+struct Samples {
+  Matrix<const T> x;
+  Targets<T> targets;
+};
+
+// What stopped a run of steps.
+enum class Fault : int { none, loss, gradient, update };
+
+struct TrainPlan {
+  LossKind loss;
+  Sgd sgd;
+  Index batch;
+  Index first_step;    // number of the first step of this run
+  Index record_every;  // steps whose number is a multiple are recorded; 0: none
+};
+
+struct TrainResult {
+  std::vector<double> losses;  // mean of each step's batch, before its update
+  Index correct = 0;
+  Index samples = 0;
+  Fault fault = Fault::none;  // found in the step after the last of `losses`; its update was not applied
+  double plain_seconds = 0, recorded_seconds = 0;
+  Index plain_steps = 0, recorded_steps = 0;
+};
+
+// The first operation that made a NaN or an infinity out of finite values, found by replaying a batch.
+struct Producer {
+  std::string phase;  // "input", "forward", "loss", "backward", "update", or "" where none was found
+  int stage = -1;
+  std::string operation;
+  std::vector<std::pair<std::string, Statistics>> values;
+};
+
+template <class T>
+class Layer;
+template <class T>
+class Recorder;
+
+template <class T>
+class Program {
+ public:
+  Program(std::vector<LayerSpec> specs, Index inputs);
+  ~Program();
+
+  Index inputs() const { return inputs_; }
+  Index outputs() const { return stages_.back().outputs; }
+  const std::vector<StageInfo>& stages() const { return stages_; }
+  const std::vector<Slice>& slices() const { return slices_; }
+  T* parameters() const { return parameters_.data(); }
+  T* gradients() const { return gradients_.data(); }
+  Index size() const { return size_; }
+
+  // y = network(x) and what a backward pass needs of it.
+  void forward(Context, Matrix<const T> x, Matrix<T> y);
+  // Fills the gradient block from dC/dy of the batch last sent forward; writes dC/dx.
+  void backward(Context, Matrix<const T> dy, Matrix<T> dx);
+  bool can_go_backward(Index batch) const { return kept_ == batch; }
+
+  void predict(Context, Matrix<const T> x, Matrix<T> y, Index batch);
+  LossResult evaluate(Context, LossKind, const Samples<T>&, Index batch);
+  // One forward and one backward pass over all samples as one batch, recorded.
+  LossResult record_gradients(Context, LossKind, const Samples<T>&, Record*);
+  void update(Context, Sgd);
+
+  // Steps over order[0 ... count) in batches, the last perhaps smaller.
+  TrainResult train(Context, const TrainPlan&, const Samples<T>&, const Index* order, Index count, Record*);
+  Producer find_producer(Context, const TrainPlan&, const Samples<T>&, const Index* order, Index count);
+
+ private:
+  struct Lock;
+
+  void reserve(Index batch);
+  void gather(const Samples<T>&, const Index* order, Index count);
+  Samples<T> gathered(const Samples<T>&, Index count) const;
+  Matrix<const T> run_forward(Context, Matrix<const T> x, Recorder<T>* recorder);
+  void run_backward(Context, Matrix<T> dy, Matrix<T> dx, Recorder<T>* recorder);
+  LossResult run_step(Context, LossKind, const Samples<T>&, Recorder<T>* recorder);
+  Fault check_step(Context, const LossResult&, Sgd) const;
+  void update_parameters(Context, Sgd, Recorder<T>* recorder);
+
+  Index inputs_;
+  Index size_ = 0;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::vector<Matrix<const T>> layer_inputs_;  // of the last forward pass
+  std::vector<StageInfo> stages_;
+  std::vector<Slice> slices_;
+  Block<T> parameters_, gradients_;
+
+  Block<T> arena_;
+  Block<Index> classes_;
+  Index capacity_ = 0;
+  Index kept_ = 0;  // rows of the last forward pass whose values are still there
+  T* input_ = nullptr;
+  T* target_ = nullptr;
+  T* signal_[2] = {nullptr, nullptr};  // dC/dy and dC/dx change places from layer to layer
+  std::unique_ptr<Recorder<T>> recorder_;
+  std::atomic<bool> busy_{false};
+};
+
+}  // namespace gradwell

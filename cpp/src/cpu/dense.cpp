@@ -1,0 +1,73 @@
+#include "gradwell/dense.h"
+
+#include "cpu/activation_functors.h"
+#include "cpu/gemm.h"
+#include "cpu/level.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+namespace {
+
+// y = f(z) on one tile, still in the first-level cache.
+template <class T>
+void activate(Activation activation, Matrix<T> z, Matrix<T> y) {
+  with_functor<T>(activation, [&](auto f) {
+    for (Index i = 0; i < y.rows; ++i)
+      for_each_pack<T>(y.columns, [&](Index j, int n) {
+        store_n<T>(y.data + i * y.stride + j, f.value(load_n<T>(z.data + i * z.stride + j, n)), n);
+      });
+  });
+}
+
+template <class T>
+void forward(Context context, Matrix<const T> x, Matrix<const T> weight, const T* bias, Activation activation,
+             Matrix<T> z, Matrix<T> y) {
+  const Matrix<T> sum = z.data ? z : y;
+  const bool plain = activation.kind == ActivationKind::identity && !z.data;
+  gemm<T>(context, y.rows, y.columns, x.columns, {x.data, x.stride, 1}, {weight.data, weight.stride, false}, bias,
+          sum.data, sum.stride, [&](Index row, int rows, Index column, int columns) {
+            if (plain) return;
+            activate<T>(activation, {sum.data + row * sum.stride + column, rows, columns, sum.stride},
+                        {y.data + row * y.stride + column, rows, columns, y.stride});
+          });
+}
+
+template <class T>
+void backward_input(Context context, Matrix<const T> delta, Matrix<const T> weight, Matrix<T> dx) {
+  gemm<T>(context, dx.rows, dx.columns, delta.columns, {delta.data, delta.stride, 1},
+          {weight.data, weight.stride, true}, nullptr, dx.data, dx.stride, [](Index, int, Index, int) {});
+}
+
+template <class T>
+void backward_weight(Context context, Matrix<const T> x, Matrix<const T> delta, Matrix<T> dweight) {
+  gemm<T>(context, dweight.rows, dweight.columns, x.rows, {x.data, 1, x.stride}, {delta.data, delta.stride, false},
+          nullptr, dweight.data, dweight.stride, [](Index, int, Index, int) {});
+}
+
+template <class T>
+void backward_bias(Context context, Matrix<const T> delta, T* dbias) {
+  constexpr Index block = 64;  // columns a task
+  parallel_for(context, (delta.columns + block - 1) / block, delta.rows * delta.columns, [&](Index task) {
+    const Index first = task * block;
+    const int columns = static_cast<int>(delta.columns - first < block ? delta.columns - first : block);
+    double sums[block] = {};
+    for (Index row = 0; row < delta.rows; ++row) {
+      const T* from = delta.data + row * delta.stride + first;
+#pragma omp simd
+      for (int j = 0; j < columns; ++j) sums[j] += static_cast<double>(from[j]);
+    }
+    for (int j = 0; j < columns; ++j) dbias[first + j] = static_cast<T>(sums[j]);
+  });
+}
+
+}  // namespace
+
+template <class T>
+DenseKernels<T> dense_kernels() {
+  return {forward<T>, backward_input<T>, backward_weight<T>, backward_bias<T>};
+}
+template DenseKernels<float> dense_kernels<float>();
+template DenseKernels<double> dense_kernels<double>();
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

@@ -1,0 +1,27 @@
+// What each file of this folder gives to the kernel table of its CPU level. Private to cpp/src/cpu.
+#pragma once
+
+#include "gradwell/kernels.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+template <class T>
+ActivationKernels<T> activation_kernels();
+template <class T>
+DenseKernels<T> dense_kernels();
+template <class T>
+ElementaryKernels<T> elementary_kernels();
+template <class T>
+LossKernels<T> loss_kernels();
+template <class T>
+SgdKernels<T> sgd_kernels();
+template <class T>
+StatisticsKernels<T> statistics_kernels();
+
+// The whole table, by value: read by core/dispatch.cpp.
+template <class T>
+void fill_table(Kernels<T>& table);
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

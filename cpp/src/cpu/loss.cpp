@@ -1,0 +1,178 @@
+#include "gradwell/loss.h"
+
+#include "cpu/level.h"
+#include "cpu/math.h"
+#include "cpu/parallel.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+namespace {
+
+// Sum of the lanes in double, in a fixed order.
+template <class T>
+double sum_pack(Pack<T> x) {
+  T lane[lanes<T>];
+  store(lane, x);
+  double sum = 0;
+  for (T value : lane) sum += static_cast<double>(value);
+  return sum;
+}
+template <class T>
+Pack<T> first_n(Pack<T> x, int n) {
+  T lane[lanes<T>];
+  store(lane, x);
+  return load_n<T>(lane, n);
+}
+
+// One row: its outputs, its targets (a class number, or values), and where its gradient goes (or null).
+template <class T>
+struct Row {
+  const T* a;
+  const T* values;
+  Index target;
+  Index columns;
+  T scale;  // 1 / batch
+  T* d;
+
+  T target_at(Index j) const { return values ? values[j] : static_cast<T>(j == target); }
+  // The targets of columns j ... j + n - 1, zero beyond.
+  Pack<T> targets(Index j, int n) const {
+    if (values) return load_n<T>(values + j, n);
+    T lane[lanes<T>] = {};
+    if (target >= j && target < j + n) lane[target - j] = 1;
+    return load(lane);
+  }
+};
+
+template <class T>
+double softmax_cross_entropy(const Row<T>& row) {
+  T top = row.a[0];
+  for (Index j = 1; j < row.columns; ++j) top = row.a[j] > top ? row.a[j] : top;
+  double total = 0, weight = 0, inner = 0;
+  for_each_pack<T>(row.columns, [&](Index j, int n) {
+    const Pack<T> shifted = load_n<T>(row.a + j, n) - top;
+    total += sum_pack<T>(first_n<T>(exp<T>(shifted), n));
+    if (row.values) {
+      const Pack<T> t = row.targets(j, n);
+      weight += sum_pack<T>(t);
+      // A target of 0 takes no part, even where the output is -infinity.
+      inner += sum_pack<T>(first_n<T>(t == T(0) ? Pack<T>{} : t * shifted, n));
+    }
+  });
+  if (!row.values) {
+    weight = 1;
+    inner = static_cast<double>(row.a[row.target] - top);
+  }
+  if (row.d) {
+    const T factor = static_cast<T>(weight / total);
+    for_each_pack<T>(row.columns, [&](Index j, int n) {
+      const Pack<T> share = exp<T>(load_n<T>(row.a + j, n) - top) * factor;
+      store_n<T>(row.d + j, (share - row.targets(j, n)) * row.scale, n);
+    });
+  }
+  const double log_total = static_cast<double>(log<T>(broadcast(static_cast<T>(total)))[0]);
+  return weight * log_total - inner;
+}
+
+template <class T>
+double sigmoid_cross_entropy(const Row<T>& row) {
+  double cost = 0;
+  for_each_pack<T>(row.columns, [&](Index j, int n) {
+    const Pack<T> a = load_n<T>(row.a + j, n);
+    const Pack<T> t = row.targets(j, n);
+    // softplus(a) - t a = max(a, 0) - t a + log(1 + e^-|a|), the first two taken together.
+    const Pack<T> linear = a > T(0) ? a * (T(1) - t) : -(a * t);
+    const Pack<T> e = exp<T>(-magnitude<T>(a));
+    cost += sum_pack<T>(first_n<T>(linear + log1p_unit<T>(e), n));
+    if (!row.d) return;
+    // For t = 1 and a > 0, sigmoid(a) - 1 = -e / (1 + e), without cancellation.
+    const Pack<T> plain = (a < T(0) ? e : broadcast(T(1))) / (e + T(1)) - t;
+    const Pack<T> exact = (a > T(0)) & (t == T(1)) ? -e / (e + T(1)) : plain;
+    store_n<T>(row.d + j, exact * row.scale, n);
+  });
+  return cost;
+}
+
+template <class T>
+double squares(const Row<T>& row, double cost_factor, T gradient_factor) {
+  double cost = 0;
+  for (Index j = 0; j < row.columns; ++j) {
+    const T difference = row.a[j] - row.target_at(j);
+    cost += static_cast<double>(difference) * static_cast<double>(difference);
+    if (row.d) row.d[j] = difference * gradient_factor;
+  }
+  return cost * cost_factor;
+}
+
+template <class T>
+double cost_of(LossKind kind, const Row<T>& row) {
+  switch (kind) {
+    case LossKind::softmax_cross_entropy: return softmax_cross_entropy(row);
+    case LossKind::sigmoid_cross_entropy: return sigmoid_cross_entropy(row);
+    case LossKind::quadratic: return squares<T>(row, 0.5, row.scale);
+    case LossKind::mean_squared_error: break;
+  }
+  const double inverse = 1.0 / static_cast<double>(row.columns);
+  return squares<T>(row, inverse, static_cast<T>(2 * inverse * static_cast<double>(row.scale)));
+}
+
+template <class T>
+bool is_correct(const Row<T>& row) {
+  if (row.columns == 1) return row.target_at(0) > T(0.5) ? row.a[0] > 0 : row.a[0] <= 0;
+  Index best = 0, wanted = row.target;
+  for (Index j = 1; j < row.columns; ++j) best = row.a[j] > row.a[best] ? j : best;
+  if (row.values) {
+    wanted = 0;
+    for (Index j = 1; j < row.columns; ++j) wanted = row.values[j] > row.values[wanted] ? j : wanted;
+  }
+  return best == wanted && row.a[best] == row.a[best];
+}
+
+// Rows are shared out in groups; each group's costs are added in order, and then the groups'.
+constexpr Index group_rows = 64;
+constexpr Index most_groups = 1024;
+
+template <class T>
+LossResult evaluate(Context context, LossKind kind, Matrix<const T> outputs, Targets<T> targets, Index batch,
+                    Matrix<T> d) {
+  LossResult result = {0, 0};
+  const T scale = static_cast<T>(1.0 / static_cast<double>(batch));
+  for (Index first = 0; first < outputs.rows; first += group_rows * most_groups) {
+    const Index rows = outputs.rows - first < group_rows * most_groups ? outputs.rows - first : group_rows * most_groups;
+    const Index groups = (rows + group_rows - 1) / group_rows;
+    LossResult parts[most_groups];
+    parallel_for(context, groups, rows * outputs.columns * 16, [&](Index group) {
+      LossResult part = {0, 0};
+      const Index begin = first + group * group_rows;
+      const Index end = begin + group_rows < first + rows ? begin + group_rows : first + rows;
+      for (Index i = begin; i < end; ++i) {
+        const Row<T> row = {outputs.data + i * outputs.stride,
+                            targets.classes ? nullptr : targets.values.data + i * targets.values.stride,
+                            targets.classes ? targets.classes[i] : -1,
+                            outputs.columns,
+                            scale,
+                            d.data ? d.data + i * d.stride : nullptr};
+        part.sum += cost_of<T>(kind, row);
+        part.correct += is_correct<T>(row);
+      }
+      parts[group] = part;
+    });
+    for (Index group = 0; group < groups; ++group) {
+      result.sum += parts[group].sum;
+      result.correct += parts[group].correct;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+template <class T>
+LossKernels<T> loss_kernels() {
+  return {evaluate<T>};
+}
+template LossKernels<float> loss_kernels<float>();
+template LossKernels<double> loss_kernels<double>();
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

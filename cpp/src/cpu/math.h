@@ -1,0 +1,173 @@
+// exp, log, tanh, sigmoid and their relatives on one vector. Private to cpp/src/cpu.
+//
+// Each is argument reduction, a polynomial of coefficients.h, and the way back; none branches, none calls
+// libm. NaN goes in and comes out; infinities give the limits.
+#pragma once
+
+#include "cpu/coefficients.h"
+#include "cpu/simd.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+template <class T>
+struct Constants;
+
+template <>
+struct Constants<float> {
+  static constexpr float round_shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  static constexpr float log2_e = 1.44269504f;
+  static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;  // high part: 10 bits
+  static constexpr float exp_lowest = -104.0f, exp_highest = 88.73f, expm1_lowest = -87.0f;
+  static constexpr float smallest_normal = 1.17549435e-38f, infinity = __builtin_inff(), nan = __builtin_nanf("");
+  static constexpr std::int32_t sqrt_half_bits = 0x3f3504f3;
+};
+
+template <>
+struct Constants<double> {
+  static constexpr double round_shift = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr double log2_e = 1.4426950408889634;
+  static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+  static constexpr double exp_lowest = -746.0, exp_highest = 709.79, expm1_lowest = -708.0;
+  static constexpr double smallest_normal = 2.2250738585072014e-308;
+  static constexpr double infinity = __builtin_inf(), nan = __builtin_nan("");
+  static constexpr std::int64_t sqrt_half_bits = 0x3fe6a09e667f3bcd;
+};
+
+template <class T, int N>
+GRADWELL_INLINE Pack<T> polynomial(Pack<T> x, const T (&c)[N]) {
+  Pack<T> sum = broadcast(c[N - 1]);
+#pragma GCC unroll 32
+  for (int i = N - 2; i >= 0; --i) sum = fma(sum, x, broadcast(c[i]));
+  return sum;
+}
+#define GRADWELL_POLYNOMIAL(name)                                                                          \
+  GRADWELL_INLINE Pack<float> name(Pack<float> x) { return polynomial<float>(x, name##_float); }           \
+  GRADWELL_INLINE Pack<double> name(Pack<double> x) { return polynomial<double>(x, name##_double); }
+GRADWELL_POLYNOMIAL(exp_rest)
+GRADWELL_POLYNOMIAL(tanh_rest)
+GRADWELL_POLYNOMIAL(log_rest)
+GRADWELL_POLYNOMIAL(normal_tail_rest)
+#undef GRADWELL_POLYNOMIAL
+
+// x = n ln 2 + r with |r| <= ln 2 / 2; gives n and e^r - 1.
+template <class T>
+struct ReducedExponential {
+  Bits<T> n;
+  Pack<T> minus_one;
+};
+
+template <class T>
+GRADWELL_INLINE ReducedExponential<T> reduce_exponential(Pack<T> x) {
+  using C = Constants<T>;
+  const Pack<T> shift = broadcast(C::round_shift);
+  const Pack<T> shifted = fma(x, broadcast(C::log2_e), shift);
+  const Pack<T> n = shifted - shift;
+  Pack<T> r = fma(n, broadcast(-C::ln2_high), x);
+  r = fma(n, broadcast(-C::ln2_low), r);
+  return {bits_of(shifted) - bits_of(shift), fma(r * r, exp_rest(r), r)};
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> power_of_two(Bits<T> n) {
+  return from_bits((n + Simd<T>::bias) << Simd<T>::mantissa_bits);
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> exp(Pack<T> x) {
+  using C = Constants<T>;
+  x = x < C::exp_lowest ? broadcast(C::exp_lowest) : x;
+  x = x > C::exp_highest ? broadcast(C::exp_highest) : x;
+  const auto reduced = reduce_exponential<T>(x);
+  const Bits<T> half = reduced.n >> 1;  // two factors, so that neither overflows where the product does not
+  return (reduced.minus_one + T(1)) * power_of_two<T>(half) * power_of_two<T>(reduced.n - half);
+}
+
+// e^x - 1 for x <= 0, without cancellation near 0.
+template <class T>
+GRADWELL_INLINE Pack<T> expm1_negative(Pack<T> x) {
+  x = x < Constants<T>::expm1_lowest ? broadcast(Constants<T>::expm1_lowest) : x;
+  const auto reduced = reduce_exponential<T>(x);
+  const Pack<T> scale = power_of_two<T>(reduced.n);
+  return fma(scale, reduced.minus_one, scale - T(1));
+}
+
+// log x = k ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt 2, with s = f / (2 + f):
+// log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 P(s^2)))   (the reduction of Sun's fdlibm, 1993).
+template <class T>
+GRADWELL_INLINE Pack<T> log(Pack<T> x) {
+  using C = Constants<T>;
+  const auto denormal = x < C::smallest_normal;
+  const Pack<T> scaled = denormal ? x * static_cast<T>(1ll << 24) : x;
+  const Bits<T> offset = bits_of(scaled) - C::sqrt_half_bits;
+  const Bits<T> exponent = offset >> Simd<T>::mantissa_bits;
+  const Pack<T> f = from_bits(bits_of(scaled) - (exponent << Simd<T>::mantissa_bits)) - T(1);
+  const Pack<T> k = __builtin_convertvector(exponent, Pack<T>) - (denormal ? broadcast(T(24)) : Pack<T>{});
+  const Pack<T> s = f / (f + T(2));
+  const Pack<T> z = s * s;
+  const Pack<T> half_square = f * f * T(0.5);
+  const Pack<T> tail = fma(s, fma(z, log_rest(z), half_square), k * C::ln2_low);
+  const Pack<T> result = k * C::ln2_high - ((half_square - tail) - f);
+  const Pack<T> edge = x == T(0) ? broadcast(-C::infinity) : (x < T(0) ? broadcast(C::nan) : x);
+  return ((x > T(0)) & (x < C::infinity)) ? result : edge;
+}
+
+// log(1 + e) for 0 <= e <= 1: log of the rounded sum, and what the rounding lost.
+template <class T>
+GRADWELL_INLINE Pack<T> log1p_unit(Pack<T> e) {
+  const Pack<T> sum = e + T(1);
+  return log<T>(sum) + (e - (sum - T(1))) / sum;
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> tanh(Pack<T> x) {
+  const Pack<T> size = magnitude<T>(x);
+  const Pack<T> z = size * size;
+  const Pack<T> near_zero = fma(size * z, tanh_rest(z), size);
+  const Pack<T> far = T(1) - T(2) / (exp<T>(size + size) + T(1));
+  return with_sign<T>(size < T(0.625) ? near_zero : far, x);
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> sigmoid(Pack<T> x) {
+  const Pack<T> e = exp<T>(-magnitude<T>(x));
+  const Pack<T> sum = e + T(1);
+  const Pack<T> lost = e - (sum - T(1));
+  const Pack<T> share = (x < T(0) ? e : broadcast(T(1))) / sum;
+  const Pack<T> inverse = x < T(0) ? T(1) - share : share;  // 1 / sum
+  return share - share * lost * inverse;                    // takes back what rounding the sum cost
+}
+
+// sigmoid'(x) = e / (1 + e)^2 with e = exp(-|x|): accurate in both tails.
+template <class T>
+GRADWELL_INLINE Pack<T> sigmoid_derivative(Pack<T> x) {
+  const Pack<T> e = exp<T>(-magnitude<T>(x));
+  return e / ((e + T(1)) * (e + T(1)));
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> softplus(Pack<T> x) {
+  return (x > T(0) ? x : Pack<T>{}) + log1p_unit<T>(exp<T>(-magnitude<T>(x)));
+}
+
+// The tail of the standard normal distribution beyond t = min(|x|, 40), as bell * mills: Phi(-t) = e^(-t^2/2) mills(t).
+// Kept apart, so that a product of one of them with something large is not flushed to zero too early.
+template <class T>
+struct NormalTail {
+  Pack<T> t, bell, mills;
+};
+
+template <class T>
+GRADWELL_INLINE NormalTail<T> normal_tail(Pack<T> x) {
+  const T edge = T(40);  // the tail is 0 in float64 before it
+  const Pack<T> size = magnitude<T>(x);
+  const Pack<T> t = size > edge ? broadcast(edge) : size;
+  const Pack<T> square = t * t;
+  const Pack<T> lost = fma(t, t, -square);
+  const Pack<T> bell = exp<T>(square * T(-0.5)) * (T(1) - lost * T(0.5));
+  const Pack<T> shifted = t + T(4);
+  return {t, bell, normal_tail_rest((t - T(4)) / shifted) / shifted};
+}
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

@@ -1,0 +1,43 @@
+// Work shared out between threads. Private to cpp/src/cpu.
+#pragma once
+
+#include "core/denormals.h"
+#include "cpu/simd.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+// Below this many multiply-adds, or elements times their weight, waking a second thread costs more than it
+// saves.
+constexpr Index worth_sharing = 400000;
+
+// Calls body(task) for every task in [0, tasks), on several threads where `work` pays for it. Tasks must be
+// independent of one another and of how many there are threads for: that keeps results the same bits.
+template <class Body>
+GRADWELL_INLINE void parallel_for(Context context, Index tasks, Index work, Body&& body) {
+  if (context.threads <= 1 || tasks <= 1 || work < worth_sharing) {
+    for (Index task = 0; task < tasks; ++task) body(task);
+    return;
+  }
+  const int threads = tasks < context.threads ? static_cast<int>(tasks) : context.threads;
+#pragma omp parallel num_threads(threads)
+  {
+    DenormalGuard guard(context.flush_denormals);
+#pragma omp for schedule(static)
+    for (Index task = 0; task < tasks; ++task) body(task);
+  }
+}
+
+// Calls body(begin, end) over [0, count) in chunks of 4096.
+constexpr Index chunk_size = 4096;
+
+template <class Body>
+GRADWELL_INLINE void for_each_chunk(Context context, Index count, Index weight, Body&& body) {
+  parallel_for(context, (count + chunk_size - 1) / chunk_size, count * weight, [&](Index chunk) {
+    const Index begin = chunk * chunk_size;
+    body(begin, begin + chunk_size < count ? begin + chunk_size : count);
+  });
+}
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

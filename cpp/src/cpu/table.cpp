@@ -1,0 +1,19 @@
+#include "cpu/level.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+template <class T>
+void fill_table(Kernels<T>& table) {
+  table.activation = activation_kernels<T>();
+  table.dense = dense_kernels<T>();
+  table.elementary = elementary_kernels<T>();
+  table.loss = loss_kernels<T>();
+  table.sgd = sgd_kernels<T>();
+  table.statistics = statistics_kernels<T>();
+}
+template void fill_table<float>(Kernels<float>& table);
+template void fill_table<double>(Kernels<double>& table);
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell
