@@ -1,0 +1,82 @@
+"""gradwell trains deep networks fast on a CPU and shows every layer's gradient while they train."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gradwell import kernels
+from gradwell._core import build_info, num_threads, set_num_threads
+from gradwell.callbacks import Callback, Checkpoint, EarlyStopping
+from gradwell.gradients import gradients
+from gradwell.history import History
+from gradwell.layers import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    Dense,
+    Identity,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from gradwell.network import Network, mlp
+from gradwell.nonfinite import NonFiniteError
+from gradwell.optimizers import SGD
+from gradwell.statistics import GradientRecord
+from gradwell.storage import load
+from gradwell.training import fit
+
+if TYPE_CHECKING:
+    from gradwell import callbacks, datasets, initializers, reference
+
+__version__ = build_info()["version"]
+
+_ON_DEMAND = ("datasets", "experiments", "reference", "report")
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "SGD",
+    "Activation",
+    "Callback",
+    "Checkpoint",
+    "Dense",
+    "EarlyStopping",
+    "GradientRecord",
+    "History",
+    "Identity",
+    "LeakyReLU",
+    "Network",
+    "NonFiniteError",
+    "PReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "__version__",
+    "build_info",
+    "callbacks",
+    "datasets",
+    "fit",
+    "gradients",
+    "initializers",
+    "kernels",
+    "load",
+    "mlp",
+    "num_threads",
+    "reference",
+    "set_num_threads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the larger parts when they are first asked for."""
+    if name in _ON_DEMAND:
+        return import_module(f"gradwell.{name}")
+    raise AttributeError(f"module 'gradwell' has no attribute '{name}'")

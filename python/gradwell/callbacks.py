@@ -1,0 +1,136 @@
+"""What can be called while a network trains: at its start, about ten times a second, and after each epoch."""
+
+import math
+import os
+from typing import Any
+
+from gradwell.history import History
+from gradwell.layers import check_count
+from gradwell.network import Network
+
+
+class TrainingState:
+    """What a callback sees.
+
+    Attributes
+    ----------
+    network, history
+        The network as it is now, and what has been recorded.
+    step, epoch
+        Steps taken, and epochs finished.
+    """
+
+    def __init__(self, network: Network, history: History, step: int, epoch: int):
+        self.network = network
+        self.history = history
+        self.step = step
+        self.epoch = epoch
+        self.reason: str | None = None
+
+    def stop(self, reason: str = "stopped by a callback") -> None:
+        """End the fit after this call; `history.stopped` will be `reason`."""
+        self.reason = reason
+
+
+class Callback:
+    """Base of callbacks; any object with some of these methods will do. Returning True ends the fit."""
+
+    def on_start(self, state: TrainingState) -> Any:
+        """Before the first step."""
+
+    def on_chunk(self, state: TrainingState) -> Any:
+        """After each run of steps, about every 100 ms."""
+
+    def on_epoch(self, state: TrainingState) -> Any:
+        """After each epoch."""
+
+
+def _value(state: TrainingState, metric: str) -> float:
+    values = state.history.loss if metric == "loss" else state.history.metrics.get(metric)
+    if values is None or not len(values):
+        known = ", ".join(["loss", *state.history.metrics])
+        raise ValueError(f'[callback] metric is "{metric}"; this fit has {known}')
+    return float(values[-1])
+
+
+def _better(metric: str, value: float, best: float) -> float:
+    """Improvement of value over best: accuracies go up, losses down."""
+    return value - best if "accuracy" in metric else best - value
+
+
+class EarlyStopping(Callback):
+    """End the fit when `metric` has not improved by `min_delta` for `patience` epochs.
+
+    With `restore_best` the weights of the best epoch are put back at the end.
+
+    Examples
+    --------
+    >>> EarlyStopping("validation_loss", patience=3).patience
+    3
+    """
+
+    def __init__(
+        self,
+        metric: str = "validation_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = False,
+    ):
+        check_count("EarlyStopping", "patience", patience)
+        self.metric = metric
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best = restore_best
+        self.best = math.nan
+        self._waited = 0
+        self._weights: dict[str, Any] = {}
+
+    def on_start(self, state: TrainingState) -> None:
+        """Forget an earlier fit."""
+        self.best, self._waited, self._weights = math.nan, 0, {}
+
+    def on_epoch(self, state: TrainingState) -> None:
+        """Compare with the best epoch so far."""
+        value = _value(state, self.metric)
+        if math.isnan(self.best) or _better(self.metric, value, self.best) > self.min_delta:
+            self.best, self._waited = value, 0
+            if self.restore_best:
+                self._weights = {name: view.copy() for name, view in state.network.parameters.items()}
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            for name, saved in self._weights.items():
+                state.network.parameters[name][...] = saved
+            state.stop(f"{self.metric} has not improved for {self.patience} epochs")
+
+
+class Checkpoint(Callback):
+    """Save the network and its training state to `path` after every epoch, or when `metric` is the best so far.
+
+    Parameters
+    ----------
+    path
+        A safetensors file; replaced in one piece each time.
+    metric
+        None saves after every epoch; a name such as "validation_accuracy" saves the best epoch only.
+
+    Examples
+    --------
+    >>> Checkpoint("best.safetensors", metric="validation_accuracy").metric
+    'validation_accuracy'
+    """
+
+    def __init__(self, path: "str | os.PathLike[str]", *, metric: str | None = None):
+        self.path = path
+        self.metric = metric
+        self.best = math.nan
+
+    def on_epoch(self, state: TrainingState) -> None:
+        """Save, if there is something to save."""
+        if self.metric is not None:
+            value = _value(state, self.metric)
+            if not (math.isnan(self.best) or _better(self.metric, value, self.best) > 0):
+                return
+            self.best = value
+        state.network.save(self.path)

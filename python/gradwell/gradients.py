@@ -1,0 +1,49 @@
+"""One backward pass and its record, without training."""
+
+from typing import Any
+
+import numpy as np
+
+from gradwell.losses import check_loss, prepare_targets
+from gradwell.network import Network
+from gradwell.statistics import GradientRecord
+
+
+def gradients(network: Network, x: Any, y: Any, *, loss: str) -> GradientRecord:
+    """Return the gradient record of one forward and one backward pass over all samples as one batch.
+
+    No weight changes; `network.gradients` holds the gradients afterwards.
+
+    Parameters
+    ----------
+    network
+        The network.
+    x, y
+        Samples and targets, as in `fit`.
+    loss
+        Name of the loss, as in `fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Samples or targets that do not fit the network.
+
+    Examples
+    --------
+    >>> import gradwell as gw
+    >>> record = gw.gradients(gw.mlp([4, 3, 2], seed=0), np.ones((5, 4)), np.zeros(5, int), loss="quadratic")
+    >>> len(record), record.kinds
+    (1, ('error', 'weight', 'bias', 'activation'))
+    """
+    operation = "gradients"
+    check_loss(operation, loss, network.outputs)
+    features = network.features(operation, x)
+    if not len(features):
+        raise ValueError(f"[{operation}] x has no rows; needs at least one")
+    targets = prepare_targets(operation, "y", y, len(features), network.outputs, network.dtype)
+    result = network.program.record_gradients(features, targets, loss, network.flush_denormals)
+    record = GradientRecord(network.program.stages, network.program.parameter_stages)
+    record.loss = result.pop("loss")
+    result.pop("correct")
+    record.append(result)
+    return record

@@ -1,0 +1,79 @@
+"""What a fit leaves behind."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell.statistics import GradientRecord
+
+Array = NDArray[Any]
+
+
+class History:
+    """Losses, metrics and the gradient record of one `fit`.
+
+    Attributes
+    ----------
+    gradients
+        The gradient record; empty with ``stats=False``.
+    stopped
+        Why the fit ended: "finished", or the reason a callback or a non-finite value gave.
+    skipped
+        Steps whose update was left out because a value was not finite.
+    seconds
+        Time spent, validation included.
+    """
+
+    def __init__(self, gradients: GradientRecord):
+        self.gradients = gradients
+        self.stopped = "finished"
+        self.skipped: list[int] = []
+        self.seconds = 0.0
+        self._step_losses: list[Array] = []
+        self._epoch_values: dict[str, list[float]] = {}
+
+    @property
+    def loss(self) -> Array:
+        """Mean training loss of each epoch, measured while the weights changed (epochs,)."""
+        return np.array(self._epoch_values.get("loss", []))
+
+    @property
+    def step_loss(self) -> Array:
+        """Loss of each step's batch before its update (steps,)."""
+        return np.concatenate(self._step_losses) if self._step_losses else np.zeros(0)
+
+    @property
+    def metrics(self) -> dict[str, Array]:
+        """Each metric by epoch: "accuracy" for classes, "validation_loss" and "validation_accuracy" with validation."""
+        return {name: np.array(v) for name, v in self._epoch_values.items() if name != "loss"}
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs finished."""
+        return len(self._epoch_values.get("loss", []))
+
+    def add_steps(self, losses: Array) -> None:
+        """Append the losses of a run of steps."""
+        self._step_losses.append(losses)
+
+    def add_epoch(self, values: dict[str, float]) -> None:
+        """Append the figures of one epoch."""
+        for name, value in values.items():
+            self._epoch_values.setdefault(name, []).append(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as lists and numbers, ready for JSON."""
+        return {
+            "loss": self.loss.tolist(),
+            "step_loss": self.step_loss.tolist(),
+            "metrics": {name: values.tolist() for name, values in self.metrics.items()},
+            "stopped": self.stopped,
+            "skipped": self.skipped,
+            "seconds": self.seconds,
+            "gradients": self.gradients.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        last = {name: round(values[-1], 4) for name, values in self._epoch_values.items() if values}
+        return f"<History {self.epochs} epochs, {len(self.step_loss)} steps, {last}, {self.stopped}>"

@@ -1,0 +1,208 @@
+"""Initial weights and biases: small objects that sample an array, and the names they go by.
+
+A weight has shape (in, out), so n_in is its first dimension and n_out its second; a bias (out,) belongs to the
+weight above it and is given that weight's n_in. Samples are drawn in float64 and rounded to the network's dtype.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """Base of all; `sample(rng, shape, n_in)` returns float64 values of `shape`."""
+
+    name: ClassVar[str] = ""
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Draw an array."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """Return name and settings, as `get` reads them."""
+        return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """Every value the same.
+
+    Examples
+    --------
+    >>> Constant(0.5).sample(np.random.default_rng(0), (2,), 1)
+    array([0.5, 0.5])
+    """
+
+    value: float = 0.0
+    name: ClassVar[str] = "constant"
+
+    def __post_init__(self) -> None:
+        _finite(self.name, "value", self.value)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Return the constant."""
+        return np.full(shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """N(mean, std^2)."""
+
+    mean: float = 0.0
+    std: float = 1.0
+    name: ClassVar[str] = "normal"
+
+    def __post_init__(self) -> None:
+        _finite(self.name, "mean", self.mean)
+        _finite(self.name, "std", self.std, lowest=0.0)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Draw from the normal distribution."""
+        return rng.normal(self.mean, self.std, shape)
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """U(low, high)."""
+
+    low: float = -0.05
+    high: float = 0.05
+    name: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        _finite(self.name, "low", self.low)
+        _finite(self.name, "high", self.high, lowest=self.low)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Draw from the uniform distribution."""
+        return rng.uniform(self.low, self.high, shape)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """A random matrix with orthonormal rows or columns, times `gain` (Saxe, McClelland, Ganguli, 2014)."""
+
+    gain: float = 1.0
+    name: ClassVar[str] = "orthogonal"
+
+    def __post_init__(self) -> None:
+        _finite(self.name, "gain", self.gain)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Draw Q of the QR decomposition of a normal matrix, signs fixed so that Q is uniform."""
+        if len(shape) != 2:
+            raise ValueError(f"[orthogonal] shape is {shape}; needs 2 dimensions, so it cannot initialise a bias")
+        rows, columns = max(shape), min(shape)
+        q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        return np.ascontiguousarray(self.gain * (q if shape[0] >= shape[1] else q.T))
+
+
+@dataclass(frozen=True)
+class Scaled(Initializer):
+    """Zero mean and a variance that depends on n_in and n_out; see `RULES` for the names."""
+
+    rule: str = "glorot"
+    name: ClassVar[str] = "scaled"
+
+    def describe(self) -> dict[str, Any]:
+        """Return the rule's own name."""
+        return {"name": self.rule}
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+        """Draw from the rule's distribution; a bias has n_in from its weight, and n_out its own size."""
+        return RULES[self.rule](rng, shape, n_in, shape[-1])
+
+
+def _nielsen(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
+    """N(0, 1/n_in) for weights, N(0, 1) for biases (Nielsen, 2015, chapter 3)."""
+    return rng.normal(0.0, 1.0 if len(shape) == 1 else 1.0 / math.sqrt(n_in), shape)
+
+
+def _glorot(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
+    """U(+-sqrt(6 / (n_in + n_out))) (Glorot and Bengio, 2010)."""
+    limit = math.sqrt(6.0 / (n_in + n_out))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _he(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
+    """N(0, 2/n_in) (He et al., 2015)."""
+    return rng.normal(0.0, math.sqrt(2.0 / n_in), shape)
+
+
+def _lecun(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
+    """N(0, 1/n_in) (LeCun et al., 1998)."""
+    return rng.normal(0.0, math.sqrt(1.0 / n_in), shape)
+
+
+RULES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...], int, int], Array]] = {
+    "nielsen": _nielsen,
+    "glorot": _glorot,
+    "he": _he,
+    "lecun": _lecun,
+}
+_CLASSES: Mapping[str, Callable[..., Initializer]] = {
+    "constant": Constant,
+    "normal": Normal,
+    "uniform": Uniform,
+    "orthogonal": Orthogonal,
+}
+NAMES = (*RULES, *_CLASSES, "zeros", "ones")
+
+
+def get(init: "str | Initializer | Mapping[str, Any]") -> Initializer:
+    """Return the initializer a name, a description or an initializer stands for.
+
+    Raises
+    ------
+    ValueError
+        Unknown name, or settings out of range.
+
+    Examples
+    --------
+    >>> get("he").describe()
+    {'name': 'he'}
+    >>> get({"name": "constant", "value": 1.0})
+    Constant(value=1.0)
+    """
+    if isinstance(init, Initializer):
+        return init
+    if not isinstance(init, (str, Mapping)):
+        raise TypeError(f"[init] init is of type {type(init).__name__}; needs a name or an Initializer")
+    settings = {} if isinstance(init, str) else dict(init)
+    name = init if isinstance(init, str) else settings.pop("name", None)
+    if name in RULES and not settings:
+        return Scaled(str(name))
+    if name in _CLASSES:
+        return _CLASSES[str(name)](**settings)
+    if name in ("zeros", "ones"):
+        return Constant(float(name == "ones"))
+    raise ValueError(f'[init] init is "{name}"; needs one of {", ".join(NAMES)}')
+
+
+def usual_for(activation: str) -> str:
+    """Return the name of the usual weight initializer in front of an activation.
+
+    Examples
+    --------
+    >>> usual_for("relu"), usual_for("selu"), usual_for("tanh")
+    ('he', 'lecun', 'glorot')
+    """
+    if activation in ("relu", "leaky_relu", "prelu", "elu", "silu", "gelu", "softplus"):
+        return "he"
+    return "lecun" if activation == "selu" else "glorot"
+
+
+def _finite(operation: str, argument: str, value: float, lowest: float = -math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"[{operation}] {argument} is of type {type(value).__name__}; needs a number")
+    if not math.isfinite(value) or value < lowest:
+        bound = "" if lowest == -math.inf else f" of at least {lowest}"
+        raise ValueError(f"[{operation}] {argument} is {value}; needs a finite number{bound}")

@@ -1,0 +1,226 @@
+"""The network: layers, their weights, and one pass forward or back."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell import _core, initializers
+from gradwell.layers import Activation, Dense, Layer, PReLU, activation_layer, check_count
+
+Array = NDArray[Any]
+DTYPES = ("float32", "float64")
+
+
+class Network:
+    """Layers compiled into a program that trains on NumPy arrays.
+
+    Parameters
+    ----------
+    layers
+        Layer descriptions, from input to output, such as ``[Dense(30), Sigmoid(), Dense(10)]``.
+    input_shape
+        Number of features, or the shape of one sample; samples of several dimensions are flattened.
+    seed
+        Seed of the initial weights; None draws one.
+    dtype
+        "float32" or "float64".
+    flush_denormals
+        Denormal numbers count as zero inside the program, which keeps vanishing gradients fast.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Settings that make no network, named in the message.
+
+    Examples
+    --------
+    >>> import gradwell as gw
+    >>> net = gw.Network([gw.Dense(3), gw.Sigmoid(), gw.Dense(2)], input_shape=4, seed=0)
+    >>> net.predict(np.zeros((5, 4))).shape
+    (5, 2)
+    >>> list(net.parameters)
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: int | Sequence[int],
+        *,
+        seed: int | None = None,
+        dtype: str = "float32",
+        flush_denormals: bool = True,
+    ):
+        self.layers = tuple(layers)
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer")
+        shape = (input_shape,) if not isinstance(input_shape, Sequence) else tuple(input_shape)
+        for size in shape:
+            check_count("network", "input_shape", size)
+        self.input_shape: tuple[int, ...] = tuple(int(size) for size in shape)
+        if dtype not in DTYPES:
+            raise ValueError(f'[network] dtype is "{dtype}"; needs one of {", ".join(DTYPES)}')
+        if seed is not None:
+            check_count("network", "seed", seed, lowest=0)
+        self.dtype = dtype
+        self.flush_denormals = bool(flush_denormals)
+        self.training_state: dict[str, Any] | None = None
+        """Where `fit` stopped, for `fit(resume=True)`; saved with the network."""
+        compiled = [layer.compile(layer.name or str(i)) for i, layer in enumerate(self.layers)]
+        program_type = _core.Program32 if dtype == "float32" else _core.Program64
+        self.program = program_type(compiled, prod(self.input_shape))
+        self.initialize(seed)
+
+    @property
+    def inputs(self) -> int:
+        """Number of features of one flattened sample."""
+        return self.program.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs."""
+        return self.program.outputs
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Every weight and bias by name, as writable views of the program's own memory."""
+        return MappingProxyType(self.program.parameters())
+
+    @property
+    def gradients(self) -> Mapping[str, Array]:
+        """The gradient of every parameter, as views; they hold what the last backward pass or step left."""
+        return MappingProxyType(self.program.gradients())
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(view.size for view in self.parameters.values())
+
+    def initialize(self, seed: int | None = None) -> None:
+        """Draw all parameters again by the layers' initializers, each layer from a stream of its own."""
+        entropy = np.random.SeedSequence(seed).entropy
+        parameters = self.parameters
+        for i, layer in enumerate(self.layers):
+            name = layer.name or str(i)
+            rng = np.random.default_rng([int(entropy), i])  # type: ignore[arg-type]
+            if isinstance(layer, Dense):
+                weight = parameters[f"{name}.weight"]
+                init, bias_init = self._initializers(i, layer)
+                weight[...] = init.sample(rng, weight.shape, weight.shape[0])
+                if layer.use_bias:
+                    bias = parameters[f"{name}.bias"]
+                    bias[...] = bias_init.sample(rng, bias.shape, weight.shape[0])
+            elif isinstance(layer, PReLU):
+                slope = parameters[f"{name}.slope"]
+                slope[...] = initializers.get(layer.init or "zeros").sample(rng, slope.shape, slope.size)
+
+    def _initializers(self, i: int, layer: Dense) -> tuple[initializers.Initializer, initializers.Initializer]:
+        following = self.layers[i + 1] if i + 1 < len(self.layers) else None
+        activation = following.activation if isinstance(following, Activation) else "identity"
+        activation = "prelu" if isinstance(following, PReLU) else activation
+        init = initializers.get(layer.init or initializers.usual_for(activation))
+        usual_bias = "nielsen" if init.describe()["name"] == "nielsen" else "zeros"
+        return init, initializers.get(layer.bias_init or usual_bias)
+
+    def features(self, operation: str, x: Any, argument: str = "x") -> Array:
+        """Return samples as the program reads them: (batch, inputs), of this network's dtype."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs real numbers")
+        if array.shape[1:] not in (self.input_shape, (self.inputs,)) or array.ndim < 2:
+            wanted = ", ".join(str(size) for size in self.input_shape)
+            raise ValueError(f"[{operation}] {argument} has shape {array.shape}; needs (batch, {wanted})")
+        return array.astype(self.dtype, copy=False).reshape(len(array), self.inputs)
+
+    def predict(self, x: Any, batch_size: int = 1024) -> Array:
+        """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used."""
+        check_count("predict", "batch_size", batch_size)
+        return self.program.predict(self.features("predict", x), batch_size, self.flush_denormals)
+
+    def forward(self, x: Any) -> Array:
+        """Return the outputs for one batch and keep what `backward` needs of it."""
+        return self.program.forward(self.features("forward", x), self.flush_denormals)
+
+    def backward(self, dy: Any) -> Array:
+        """Fill `gradients` from dy = dC/dy of the batch last sent through `forward`; return dC/dx.
+
+        Both are (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
+        """
+        upstream = np.asarray(dy)
+        if upstream.dtype.kind not in "biuf":
+            raise TypeError(f"[backward] dy has dtype {upstream.dtype}; needs real numbers")
+        return self.program.backward(upstream.astype(self.dtype, copy=False), self.flush_denormals)
+
+    def save(self, path: Any) -> None:
+        """Write weights, description and training state to a safetensors file; see `gradwell.load`."""
+        from gradwell.storage import save
+
+        save(self, path)
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that is needed to build this network again, but for its weights."""
+        return {
+            "layers": [layer.describe() for layer in self.layers],
+            "input_shape": list(self.input_shape),
+            "dtype": self.dtype,
+            "flush_denormals": self.flush_denormals,
+        }
+
+    def copy(self) -> "Network":
+        """Return a network with the same layers and weights, and memory of its own."""
+        twin = Network(
+            self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals
+        )
+        for name, value in self.parameters.items():
+            twin.parameters[name][...] = value
+        twin.training_state = dict(self.training_state) if self.training_state else None
+        return twin
+
+    def __repr__(self) -> str:
+        stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs in self.program.stages)
+        return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: str = "tanh",
+    *,
+    init: Any = None,
+    bias_init: Any = None,
+    alpha: float | None = None,
+    seed: int | None = None,
+    dtype: str = "float32",
+    flush_denormals: bool = True,
+) -> Network:
+    """Return a network of dense layers with one activation between them; the last layer is linear (logits).
+
+    Parameters
+    ----------
+    sizes
+        Widths from input to output, such as [784, 30, 10].
+    activation, alpha
+        Name of the activation of the hidden layers ("prelu" among them), and its setting.
+    init, bias_init
+        Initializers of all layers; by default the usual ones for the activation.
+    seed, dtype, flush_denormals
+        As in `Network`.
+
+    Examples
+    --------
+    >>> mlp([64, 30, 10], activation="sigmoid", init="nielsen", seed=0)
+    <Network 64 → dense+sigmoid 30 → dense 10; 2,260 parameters, float32>
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"[mlp] sizes has {len(sizes)} numbers; needs at least input and output")
+    usual = init if init is not None else initializers.usual_for(activation)
+    layers: list[Layer] = []
+    for i, units in enumerate(sizes[1:]):
+        layers.append(Dense(units, init=usual, bias_init=bias_init))
+        if i + 2 < len(sizes):
+            layers.append(activation_layer(activation, alpha))
+    return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals)

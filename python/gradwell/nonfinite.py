@@ -1,0 +1,53 @@
+"""The error that names where a NaN or an infinity came from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradwell.statistics import QUANTITIES
+
+
+class NonFiniteError(ArithmeticError):
+    """A training step made a NaN or an infinity; its update was not applied.
+
+    The step's batch was run again layer by layer to find the first operation that made a non-finite value out of
+    finite ones.
+
+    Attributes
+    ----------
+    step
+        Number of the step.
+    phase
+        "input", "forward", "loss", "backward" or "update".
+    layer
+        Name of the layer, or None where the values came from outside.
+    operation
+        Name of the kernel.
+    values
+        For each array that went in or came out, its statistics by name.
+    """
+
+    def __init__(
+        self, step: int, phase: str, layer: str | None, operation: str, values: Mapping[str, tuple[float, ...]]
+    ):
+        self.step = step
+        self.phase = phase
+        self.layer = layer
+        self.operation = operation
+        self.values = {name: dict(zip(QUANTITIES, numbers, strict=True)) for name, numbers in values.items()}
+        self.history: Any = None
+        """What had been recorded before, set by `fit`."""
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        where = f" in layer {self.layer}" if self.layer is not None else ""
+        parts = "; ".join(f"{name} {_described(s)}" for name, s in self.values.items())
+        return (
+            f"[fit] step {self.step}: first non-finite value in the {self.phase} pass{where}, operation "
+            f"{self.operation}: {parts}. The update was not applied."
+        )
+
+
+def _described(statistics: Mapping[str, float]) -> str:
+    nans, infs = int(statistics["nans"]), int(statistics["infs"])
+    bad = [f"{n} {what}" for n, what in ((nans, "NaN"), (infs, "Inf")) if n]
+    return f"largest {statistics['largest']:.3g}" + (f" with {' and '.join(bad)}" if bad else "")
