@@ -1,22 +1,16 @@
-// One caller at a time, with denormals as it asked for.
+// One caller at a time, others wait; denormals as it asked for.
 #pragma once
 
 #include "core/denormals.h"
-#include "gradwell/check.h"
 #include "gradwell/program.h"
 
 namespace gradwell {
 
 template <class T>
 struct Program<T>::Lock {
-  Lock(Program& owner, const char* operation, bool flush) : program(owner), guard(flush) {
-    check(!program.busy_.exchange(true), operation, "this network is being used by another thread");
-  }
-  ~Lock() { program.busy_ = false; }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
+  Lock(Program& program, bool flush) : hold(program.in_use_), guard(flush) {}
 
-  Program& program;
+  std::lock_guard<std::mutex> hold;
   DenormalGuard guard;
 };
 

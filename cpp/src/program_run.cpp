@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "gradwell/check.h"
 #include "layers/layer.h"
 #include "program_lock.h"
 
@@ -23,7 +24,7 @@ Matrix<const T> rows_of(Matrix<const T> m, Index first, Index count) {
 
 template <class T>
 void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y) {
-  Lock lock(*this, "forward", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   reserve(x.rows);
   kept_ = 0;
   copy_rows(x, input_);
@@ -33,7 +34,7 @@ void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y) {
 
 template <class T>
 void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
-  Lock lock(*this, "backward", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   check(kept_ == dy.rows, "backward", "dy has ", dy.rows, " rows but the last forward pass kept ", kept_,
         "; call forward first, with the same batch");
   copy_rows(dy, signal_[0]);
@@ -42,7 +43,7 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
 
 template <class T>
 void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index batch) {
-  Lock lock(*this, "predict", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   reserve(std::min(batch, x.rows));
   kept_ = 0;
   for (Index first = 0; first < x.rows; first += batch) {
@@ -53,7 +54,7 @@ void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index 
 
 template <class T>
 LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>& samples, Index batch) {
-  Lock lock(*this, "evaluate", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   const Index rows = samples.x.rows;
   reserve(std::min(batch, rows));
   kept_ = 0;
@@ -82,7 +83,7 @@ LossResult Program<T>::run_step(Context context, LossKind loss, const Samples<T>
 
 template <class T>
 LossResult Program<T>::record_gradients(Context context, LossKind loss, const Samples<T>& samples, Record* record) {
-  Lock lock(*this, "gradients", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   reserve(samples.x.rows);
   kept_ = 0;
   if (!record) return run_step(context, loss, samples, nullptr);

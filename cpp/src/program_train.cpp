@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "gradwell/check.h"
 #include "layers/layer.h"
 #include "program_lock.h"
 
@@ -72,7 +73,7 @@ void Program<T>::update_parameters(Context context, Sgd sgd, Recorder<T>* record
 
 template <class T>
 void Program<T>::update(Context context, Sgd sgd) {
-  Lock lock(*this, "update", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   const Fault fault = check_step(context, {0, 0}, sgd);
   check(fault != Fault::gradient, "update", "the gradient has a NaN or an infinity; no parameter was changed");
   check(fault != Fault::update, "update", "learning_rate ", sgd.learning_rate,
@@ -84,7 +85,7 @@ void Program<T>::update(Context context, Sgd sgd) {
 template <class T>
 TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samples<T>& samples, const Index* order,
                               Index count, Record* record) {
-  Lock lock(*this, "fit", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   reserve(std::min(plan.batch, count));
   kept_ = 0;
   TrainResult result;
@@ -116,7 +117,7 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
 template <class T>
 Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const Samples<T>& samples,
                                    const Index* order, Index count) {
-  Lock lock(*this, "fit", context.flush_denormals);
+  Lock lock(*this, context.flush_denormals);
   reserve(count);
   kept_ = 0;
   gather(samples, order, count);

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from compare import assert_close
-from gradwell import kernels, reference
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gradwell import kernels, reference
 
 FROM_OUTPUT = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu")
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-39, -1e-39, 1e-310, -1e-310, 1e-30, -1e-30, 1e30, -1e30]

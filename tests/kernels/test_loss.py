@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from autograd import grad
 from compare import assert_close
-from gradwell import kernels, reference
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gradwell import kernels, reference
 
 LOSSES = ("softmax_cross_entropy", "sigmoid_cross_entropy", "quadratic", "mean_squared_error")
 CROSS_ENTROPIES = LOSSES[:2]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from compare import assert_close
+
 from gradwell import kernels, reference
 
 FUNCTIONS = ("exp", "log", "tanh", "sigmoid")

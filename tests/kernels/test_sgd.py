@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from compare import assert_close
-from gradwell import kernels, reference
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gradwell import kernels, reference
 
 
 def check(parameter, gradient, learning_rate, **decay):

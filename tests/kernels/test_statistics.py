@@ -3,10 +3,11 @@ import math
 import numpy as np
 import pytest
 from compare import assert_close
-from gradwell import kernels, reference
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from gradwell import kernels, reference
 
 EXACT = ("count", "min", "max", "largest", "smallest", "zeros", "nans", "infs")
 

@@ -1,12 +1,12 @@
 // The compiled network: layers in order, one block of parameters, one of gradients, one arena, the step loop.
 //
 // A Program is built once from layer descriptions. Its arena is planned for the largest batch it has been asked
-// to serve; a smaller one reuses it, and no step allocates. It is not for two threads at once: a second one is
-// refused with ValueError.
+// to serve; a smaller one reuses it, and no step allocates. Two threads may call it: the second waits
+// until the first is done.
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -143,7 +143,7 @@ class Program {
   T* target_ = nullptr;
   T* signal_[2] = {nullptr, nullptr};  // dC/dy and dC/dx change places from layer to layer
   std::unique_ptr<Recorder<T>> recorder_;
-  std::atomic<bool> busy_{false};
+  std::mutex in_use_;
 };
 
 }  // namespace gradwell
