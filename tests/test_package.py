@@ -9,11 +9,11 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 
-import gradwell
 import numpy as np
 import pytest
-
 from compare import assert_close
+
+import gradwell
 
 
 def run(code, **environment):

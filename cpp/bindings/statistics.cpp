@@ -15,9 +15,9 @@ py::object measure(const py::object& array, bool flush_denormals) {
   return by_dtype(op, "array", array, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const auto in = input_flat<T>(op, "array", array);
-    py::array_t<std::uint32_t> histogram(exponent_bins);
-    std::uint32_t* bins = histogram.mutable_data();
-    std::fill(bins, bins + exponent_bins, 0u);
+    py::array_t<std::uint64_t> histogram(exponent_bins);
+    std::uint64_t* bins = histogram.mutable_data();
+    std::fill(bins, bins + exponent_bins, std::uint64_t{0});
     const Statistics s = call(
         [&](Context c) { return kernels<T>().statistics.measure(c, in.data, in.size, bins); }, flush_denormals);
     return py::make_tuple(py::make_tuple(s.count, s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest, s.smallest,

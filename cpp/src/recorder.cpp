@@ -58,8 +58,11 @@ void Recorder<T>::measure(const Pass<T>& pass, std::size_t entry, const T* value
   const int high = std::max(std::ilogb(to.statistics.largest) + exponent_bias, 0);
   to.low = low - exponent_bias;
   to.bins = high - low + 1;
-  record_->counts.insert(record_->counts.end(), histogram_.begin() + low, histogram_.begin() + high + 1);
-  std::fill(histogram_.begin() + low, histogram_.begin() + high + 1, 0u);
+  for (int bin = low; bin <= high; ++bin) {
+    const std::uint64_t found = histogram_[static_cast<std::size_t>(bin)];
+    record_->counts.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(found, UINT32_MAX)));
+  }
+  std::fill(histogram_.begin() + low, histogram_.begin() + high + 1, std::uint64_t{0});
 }
 
 template <class T>

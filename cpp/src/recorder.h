@@ -38,7 +38,7 @@ class Recorder {
   std::vector<Index> seen_;
   std::vector<double> dead_;
   std::vector<bool> complete_;
-  std::vector<std::uint32_t> histogram_;
+  std::vector<std::uint64_t> histogram_;
 };
 
 }  // namespace gradwell

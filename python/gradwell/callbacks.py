@@ -2,10 +2,11 @@
 
 import math
 import os
+from pathlib import Path
 from typing import Any
 
+from gradwell.checks import check_count, check_number
 from gradwell.history import History
-from gradwell.layers import check_count
 from gradwell.network import Network
 
 
@@ -28,8 +29,9 @@ class TrainingState:
         self.reason: str | None = None
 
     def stop(self, reason: str = "stopped by a callback") -> None:
-        """End the fit after this call; `history.stopped` will be `reason`."""
-        self.reason = reason
+        """End the fit after this call; `history.stopped` will be `reason`, the first one given."""
+        if self.reason is None:
+            self.reason = reason
 
 
 class Callback:
@@ -53,15 +55,18 @@ def _value(state: TrainingState, metric: str) -> float:
     return float(values[-1])
 
 
-def _better(metric: str, value: float, best: float) -> float:
-    """Improvement of value over best: accuracies go up, losses down."""
-    return value - best if "accuracy" in metric else best - value
+def _improves(metric: str, value: float, best: float, by: float = 0.0) -> bool:
+    """Whether it is better than best: accuracies go up, losses down, and anything is better than NaN."""
+    if math.isnan(value) or math.isnan(best):
+        return not math.isnan(value)
+    return (value - best if "accuracy" in metric else best - value) > by
 
 
 class EarlyStopping(Callback):
-    """End the fit when `metric` has not improved by `min_delta` for `patience` epochs.
+    """End the fit when `metric` has not improved by more than `min_delta` for `patience` epochs.
 
-    With `restore_best` the weights of the best epoch are put back at the end.
+    With `restore_best` the weights of the best epoch are put back when it ends the fit; a fit that runs
+    through all its epochs keeps its last weights. Metrics named accuracy are to go up, others down.
 
     Examples
     --------
@@ -80,7 +85,7 @@ class EarlyStopping(Callback):
         check_count("EarlyStopping", "patience", patience)
         self.metric = metric
         self.patience = patience
-        self.min_delta = min_delta
+        self.min_delta = check_number("EarlyStopping", "min_delta", min_delta, lowest=0.0)
         self.restore_best = restore_best
         self.best = math.nan
         self._waited = 0
@@ -93,7 +98,7 @@ class EarlyStopping(Callback):
     def on_epoch(self, state: TrainingState) -> None:
         """Compare with the best epoch so far."""
         value = _value(state, self.metric)
-        if math.isnan(self.best) or _better(self.metric, value, self.best) > self.min_delta:
+        if _improves(self.metric, value, self.best, by=self.min_delta):
             self.best, self._waited = value, 0
             if self.restore_best:
                 self._weights = {name: view.copy() for name, view in state.network.parameters.items()}
@@ -106,7 +111,7 @@ class EarlyStopping(Callback):
 
 
 class Checkpoint(Callback):
-    """Save the network and its training state to `path` after every epoch, or when `metric` is the best so far.
+    """Save the network and its training state to `path` after every epoch, or when `metric` is at its best.
 
     Parameters
     ----------
@@ -126,11 +131,18 @@ class Checkpoint(Callback):
         self.metric = metric
         self.best = math.nan
 
+    def on_start(self, state: TrainingState) -> None:
+        """Look for the folder before training, and forget an earlier fit unless this one resumes it."""
+        if not Path(self.path).parent.is_dir():
+            raise FileNotFoundError(f"[Checkpoint] {Path(self.path).parent}: no such folder")
+        if state.step == 0:
+            self.best = math.nan
+
     def on_epoch(self, state: TrainingState) -> None:
         """Save, if there is something to save."""
         if self.metric is not None:
             value = _value(state, self.metric)
-            if not (math.isnan(self.best) or _better(self.metric, value, self.best) > 0):
+            if not _improves(self.metric, value, self.best):
                 return
             self.best = value
         state.network.save(self.path)

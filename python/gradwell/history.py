@@ -45,7 +45,7 @@ class History:
 
     @property
     def metrics(self) -> dict[str, Array]:
-        """Each metric by epoch: "accuracy" for classes, "validation_loss" and "validation_accuracy" with validation."""
+        """Each metric by epoch: "accuracy" for classes; with validation, "validation_" ones too."""
         return {name: np.array(v) for name, v in self._epoch_values.items() if name != "loss"}
 
     @property
@@ -63,11 +63,11 @@ class History:
             self._epoch_values.setdefault(name, []).append(value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as lists and numbers, ready for JSON."""
+        """Return all of it as lists and numbers, ready for JSON; NaN is None."""
         return {
-            "loss": self.loss.tolist(),
-            "step_loss": self.step_loss.tolist(),
-            "metrics": {name: values.tolist() for name, values in self.metrics.items()},
+            "loss": _plain(self.loss),
+            "step_loss": _plain(self.step_loss),
+            "metrics": {name: _plain(values) for name, values in self.metrics.items()},
             "stopped": self.stopped,
             "skipped": self.skipped,
             "seconds": self.seconds,
@@ -77,3 +77,7 @@ class History:
     def __repr__(self) -> str:
         last = {name: round(values[-1], 4) for name, values in self._epoch_values.items() if values}
         return f"<History {self.epochs} epochs, {len(self.step_loss)} steps, {last}, {self.stopped}>"
+
+
+def _plain(values: Array) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]

@@ -1,16 +1,18 @@
 """Initial weights and biases: small objects that sample an array, and the names they go by.
 
-A weight has shape (in, out), so n_in is its first dimension and n_out its second; a bias (out,) belongs to the
-weight above it and is given that weight's n_in. Samples are drawn in float64 and rounded to the network's dtype.
+A weight has shape (in, out), so n_in is its first dimension and n_out its second; a bias (out,) is given its
+weight's n_in. Samples are drawn in float64 and rounded to the network's dtype.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradwell.checks import check_number
 
 Array = NDArray[np.float64]
 
@@ -44,11 +46,11 @@ class Constant(Initializer):
     name: ClassVar[str] = "constant"
 
     def __post_init__(self) -> None:
-        _finite(self.name, "value", self.value)
+        object.__setattr__(self, "value", check_number(self.name, "value", self.value))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
         """Return the constant."""
-        return np.full(shape, float(self.value))
+        return np.full(shape, self.value)
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Normal(Initializer):
     name: ClassVar[str] = "normal"
 
     def __post_init__(self) -> None:
-        _finite(self.name, "mean", self.mean)
-        _finite(self.name, "std", self.std, lowest=0.0)
+        object.__setattr__(self, "mean", check_number(self.name, "mean", self.mean))
+        object.__setattr__(self, "std", check_number(self.name, "std", self.std, lowest=0.0))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
         """Draw from the normal distribution."""
@@ -77,8 +79,8 @@ class Uniform(Initializer):
     name: ClassVar[str] = "uniform"
 
     def __post_init__(self) -> None:
-        _finite(self.name, "low", self.low)
-        _finite(self.name, "high", self.high, lowest=self.low)
+        object.__setattr__(self, "low", check_number(self.name, "low", self.low))
+        object.__setattr__(self, "high", check_number(self.name, "high", self.high, lowest=self.low))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
         """Draw from the uniform distribution."""
@@ -93,12 +95,14 @@ class Orthogonal(Initializer):
     name: ClassVar[str] = "orthogonal"
 
     def __post_init__(self) -> None:
-        _finite(self.name, "gain", self.gain)
+        object.__setattr__(self, "gain", check_number(self.name, "gain", self.gain))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
         """Draw Q of the QR decomposition of a normal matrix, signs fixed so that Q is uniform."""
         if len(shape) != 2:
-            raise ValueError(f"[orthogonal] shape is {shape}; needs 2 dimensions, so it cannot initialise a bias")
+            raise ValueError(
+                f"[orthogonal] shape is {shape}; needs 2 dimensions, so it cannot initialise a bias"
+            )
         rows, columns = max(shape), min(shape)
         q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
@@ -111,6 +115,10 @@ class Scaled(Initializer):
 
     rule: str = "glorot"
     name: ClassVar[str] = "scaled"
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f'[init] rule is "{self.rule}"; needs one of {", ".join(RULES)}')
 
     def describe(self) -> dict[str, Any]:
         """Return the rule's own name."""
@@ -148,7 +156,7 @@ RULES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...], int, int], A
     "he": _he,
     "lecun": _lecun,
 }
-_CLASSES: Mapping[str, Callable[..., Initializer]] = {
+_CLASSES: Mapping[str, type[Initializer]] = {
     "constant": Constant,
     "normal": Normal,
     "uniform": Uniform,
@@ -163,7 +171,9 @@ def get(init: "str | Initializer | Mapping[str, Any]") -> Initializer:
     Raises
     ------
     ValueError
-        Unknown name, or settings out of range.
+        Unknown name or setting, or a setting out of range.
+    TypeError
+        Neither a name, a description nor an initializer.
 
     Examples
     --------
@@ -178,13 +188,17 @@ def get(init: "str | Initializer | Mapping[str, Any]") -> Initializer:
         raise TypeError(f"[init] init is of type {type(init).__name__}; needs a name or an Initializer")
     settings = {} if isinstance(init, str) else dict(init)
     name = init if isinstance(init, str) else settings.pop("name", None)
-    if name in RULES and not settings:
-        return Scaled(str(name))
+    if not isinstance(name, str) or name not in NAMES:
+        raise ValueError(f'[init] init is "{name}"; needs one of {", ".join(NAMES)}')
     if name in _CLASSES:
-        return _CLASSES[str(name)](**settings)
-    if name in ("zeros", "ones"):
-        return Constant(float(name == "ones"))
-    raise ValueError(f'[init] init is "{name}"; needs one of {", ".join(NAMES)}')
+        known = [field.name for field in fields(_CLASSES[name])]
+        unknown = [key for key in settings if key not in known]
+        if unknown:
+            raise ValueError(f'[init] "{name}" has no setting {unknown[0]}; it has {", ".join(known)}')
+        return _CLASSES[name](**settings)
+    if settings:
+        raise ValueError(f'[init] "{name}" has no setting {next(iter(settings))}; it has none')
+    return Constant(float(name == "ones")) if name in ("zeros", "ones") else Scaled(name)
 
 
 def usual_for(activation: str) -> str:
@@ -198,11 +212,3 @@ def usual_for(activation: str) -> str:
     if activation in ("relu", "leaky_relu", "prelu", "elu", "silu", "gelu", "softplus"):
         return "he"
     return "lecun" if activation == "selu" else "glorot"
-
-
-def _finite(operation: str, argument: str, value: float, lowest: float = -math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"[{operation}] {argument} is of type {type(value).__name__}; needs a number")
-    if not math.isfinite(value) or value < lowest:
-        bound = "" if lowest == -math.inf else f" of at least {lowest}"
-        raise ValueError(f"[{operation}] {argument} is {value}; needs a finite number{bound}")

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gradwell.checks import check_count as check_count  # noqa: PLC0414 (training.py)
+from gradwell.checks import check_flag, check_number
 from gradwell.initializers import Initializer, get
+from gradwell.kernels import ACTIVATIONS
 
 InitLike = str | Initializer | Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Layer:
     """Base of all layers. `name` replaces the layer's index in parameter names."""
 
@@ -23,8 +26,8 @@ class Layer:
             return
         if not isinstance(self.name, str):
             raise TypeError(f"[layer] name is of type {type(self.name).__name__}; needs a str")
-        if not self.name or "." in self.name:
-            raise ValueError(f'[layer] name is "{self.name}"; needs a non-empty name without a full stop')
+        if not self.name or "." in self.name or not self.name.isprintable():
+            raise ValueError(f"[layer] name is {self.name!a}; needs printable characters without a full stop")
 
     def describe(self) -> dict[str, Any]:
         """Return the class name and settings, as `from_description` reads them."""
@@ -34,8 +37,14 @@ class Layer:
         """Return the layer as the compiled program is told."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        settings = {
+            key: value for key, value in self.describe().items() if key != "class" and value is not None
+        }
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Dense(Layer):
     """z = x W + b, with weight (in, units) and bias (units,).
 
@@ -46,8 +55,8 @@ class Dense(Layer):
     use_bias
         False leaves b out.
     init, bias_init
-        Initializers, by name or object (see `gradwell.initializers`). By default the usual one for the activation
-        that follows, and zeros; with init "nielsen" biases are N(0, 1).
+        Initializers, by name or object (see `gradwell.initializers`). By default the usual one for the
+        activation that follows, and zeros; with init "nielsen" biases are N(0, 1).
 
     Examples
     --------
@@ -63,6 +72,8 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("dense", "units", self.units)
+        object.__setattr__(self, "units", int(self.units))
+        object.__setattr__(self, "use_bias", check_flag("dense", "use_bias", self.use_bias))
         for argument in ("init", "bias_init"):
             value = getattr(self, argument)
             object.__setattr__(self, argument, None if value is None else get(value))
@@ -78,7 +89,7 @@ class Dense(Layer):
         return {"kind": "dense", "name": name, "units": self.units, "bias": self.use_bias}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation(Layer):
     """An activation by its name; `Sigmoid()`, `ReLU()` and the others are the same thing by class."""
 
@@ -90,6 +101,12 @@ class Activation(Layer):
         super().__post_init__()
         if self.fixed:
             object.__setattr__(self, "activation", self.fixed)
+        if not isinstance(self.activation, str):
+            raise TypeError(
+                f"[activation] activation is of type {type(self.activation).__name__}; needs a name"
+            )
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", check_number(self.activation, "alpha", self.alpha))
 
     def describe(self) -> dict[str, Any]:
         """Return the class name and settings."""
@@ -101,7 +118,7 @@ class Activation(Layer):
         return {"kind": "activation", "name": name, "activation": self.activation, "alpha": self.alpha}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PReLU(Layer):
     """x where x > 0, else slope * x, with a learned slope for each unit (He et al., 2015).
 
@@ -112,7 +129,9 @@ class PReLU(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "init", get({"name": "constant", "value": 0.25} if self.init is None else self.init))
+        object.__setattr__(
+            self, "init", get({"name": "constant", "value": 0.25} if self.init is None else self.init)
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the class name and settings."""
@@ -236,27 +255,26 @@ def from_description(description: Mapping[str, Any]) -> Layer:
 
 
 def activation_layer(activation: str, alpha: float | None = None) -> Layer:
-    """Return the layer for an activation's name, "prelu" among them.
+    """Return the layer for an activation's name, "prelu" among them; alpha is for leaky_relu and elu.
 
     Examples
     --------
     >>> activation_layer("tanh").describe()
     {'class': 'Tanh'}
     """
+    if not isinstance(activation, str):
+        raise TypeError(f"[activation] activation is of type {type(activation).__name__}; needs a name")
+    names = (*ACTIVATIONS, "prelu")
+    if activation not in names:
+        raise ValueError(f'[activation] activation is "{activation}"; needs one of {", ".join(names)}')
+    if alpha is not None and activation not in ("leaky_relu", "elu"):
+        raise ValueError(f"[activation] alpha is {alpha} but {activation} has none; leaky_relu and elu do")
     if activation == "prelu":
         return PReLU()
     for cls in _CLASSES.values():
         if issubclass(cls, Activation) and cls.fixed == activation != "":
             return cls(alpha) if issubclass(cls, _WithAlpha) else cls()
-    return Activation(activation=activation, alpha=alpha)  # the program refuses it by name
-
-
-def check_count(operation: str, argument: str, value: Any, lowest: int = 1) -> None:
-    """Raise unless `value` is an int of at least `lowest`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"[{operation}] {argument} is of type {type(value).__name__}; needs an int")
-    if value < lowest:
-        raise ValueError(f"[{operation}] {argument} is {value}; needs at least {lowest}")
+    raise AssertionError(activation)
 
 
 def _described(init: Any) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell.checks import converted, real_array
 from gradwell.kernels import LOSSES
 
 
@@ -16,8 +17,8 @@ def check_loss(operation: str, loss: str, outputs: int) -> None:
         raise ValueError(f'[{operation}] loss is "{loss}"; needs one of {", ".join(LOSSES)}')
     if loss == "softmax_cross_entropy" and outputs < 2:
         raise ValueError(
-            f"[{operation}] loss is softmax_cross_entropy but the network has {outputs} output; it needs at least 2, "
-            "or sigmoid_cross_entropy"
+            f"[{operation}] loss is softmax_cross_entropy but the network has {outputs} output; it needs at "
+            "least 2, or sigmoid_cross_entropy"
         )
 
 
@@ -26,15 +27,15 @@ def has_accuracy(loss: str, targets: NDArray[Any]) -> bool:
     return targets.dtype.kind == "i" or loss.endswith("cross_entropy")
 
 
-def prepare_targets(operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str) -> NDArray[Any]:
+def prepare_targets(  # noqa: PLR0917
+    operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str
+) -> NDArray[Any]:
     """Return class numbers (rows,) int64, or values (rows, outputs) of `dtype`, checked.
 
     One-dimensional integers are class numbers where there are two outputs or more; with one output y may be
     one-dimensional.
     """
-    array = np.asarray(y)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs integers or real numbers")
+    array = real_array(operation, argument, y)
     if array.ndim >= 1 and len(array) != rows:
         raise ValueError(f"[{operation}] {argument} has {len(array)} rows but x has {rows}")
     if array.ndim == 1 and outputs == 1:
@@ -49,10 +50,12 @@ def prepare_targets(operation: str, argument: str, y: Any, rows: int, outputs: i
         return np.ascontiguousarray(array, dtype=np.int64)
     if array.ndim != 2 or array.shape[1] != outputs:
         raise ValueError(
-            f"[{operation}] {argument} has shape {array.shape} and dtype {array.dtype}; needs integer class numbers "
-            f"of shape ({rows},) or values of shape ({rows}, {outputs})"
+            f"[{operation}] {argument} has shape {array.shape} and dtype {array.dtype}; needs integer class "
+            f"numbers of shape ({rows},) or values of shape ({rows}, {outputs})"
         )
-    return check_finite(operation, argument, np.ascontiguousarray(array, dtype=dtype))
+    return check_finite(
+        operation, argument, np.ascontiguousarray(converted(operation, argument, array, dtype))
+    )
 
 
 def check_finite(operation: str, argument: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -63,6 +66,7 @@ def check_finite(operation: str, argument: str, array: NDArray[Any]) -> NDArray[
             row, column = np.argwhere(~finite)[0]
             value = array[start + row, column]
             raise ValueError(
-                f"[{operation}] {argument} has {value} at row {start + row}, column {column}; needs finite values"
+                f"[{operation}] {argument} has {value} at row {start + row}, column {column}; "
+                "needs finite values"
             )
     return array

@@ -1,6 +1,6 @@
 """The network: layers, their weights, and one pass forward or back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core, initializers
-from gradwell.layers import Activation, Dense, Layer, PReLU, activation_layer, check_count
+from gradwell.checks import check_count, converted, real_array
+from gradwell.layers import Activation, Dense, Layer, PReLU, activation_layer
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -27,7 +28,7 @@ class Network:
     seed
         Seed of the initial weights; None draws one.
     dtype
-        "float32" or "float64".
+        "float32" or "float64", or NumPy's types of these names.
     flush_denormals
         Denormal numbers count as zero inside the program, which keeps vanishing gradients fast.
 
@@ -35,6 +36,8 @@ class Network:
     ------
     ValueError, TypeError
         Settings that make no network, named in the message.
+    MemoryError
+        More parameters than fit into memory.
 
     Examples
     --------
@@ -48,32 +51,38 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Iterable[Layer],
         input_shape: int | Sequence[int],
         *,
         seed: int | None = None,
-        dtype: str = "float32",
+        dtype: Any = "float32",
         flush_denormals: bool = True,
     ):
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"[network] layers is of type {type(layers).__name__}; needs a list of layers")
         self.layers = tuple(layers)
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise TypeError(f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer")
-        shape = (input_shape,) if not isinstance(input_shape, Sequence) else tuple(input_shape)
-        for size in shape:
-            check_count("network", "input_shape", size)
-        self.input_shape: tuple[int, ...] = tuple(int(size) for size in shape)
-        if dtype not in DTYPES:
-            raise ValueError(f'[network] dtype is "{dtype}"; needs one of {", ".join(DTYPES)}')
-        if seed is not None:
-            check_count("network", "seed", seed, lowest=0)
-        self.dtype = dtype
+                raise TypeError(
+                    f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer"
+                )
+        self.input_shape = _checked_shape(input_shape)
+        self.dtype = _checked_dtype(dtype)
         self.flush_denormals = bool(flush_denormals)
         self.training_state: dict[str, Any] | None = None
         """Where `fit` stopped, for `fit(resume=True)`; saved with the network."""
-        compiled = [layer.compile(layer.name or str(i)) for i, layer in enumerate(self.layers)]
-        program_type = _core.Program32 if dtype == "float32" else _core.Program64
-        self.program = program_type(compiled, prod(self.input_shape))
+        names = [layer.name or str(i) for i, layer in enumerate(self.layers)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                raise ValueError(f'[network] two layers are named "{name}"; names must differ')
+        compiled = [layer.compile(name) for layer, name in zip(self.layers, names, strict=True)]
+        program_type = _core.Program32 if self.dtype == "float32" else _core.Program64
+        try:
+            self.program = program_type(compiled, prod(self.input_shape))
+        except MemoryError:
+            raise MemoryError(
+                f"[network] the parameters of {list(self.layers)} do not fit into memory"
+            ) from None
         self.initialize(seed)
 
     @property
@@ -102,7 +111,13 @@ class Network:
         return sum(view.size for view in self.parameters.values())
 
     def initialize(self, seed: int | None = None) -> None:
-        """Draw all parameters again by the layers' initializers, each layer from a stream of its own."""
+        """Draw all parameters again by the layers' initializers, each layer from a stream of its own.
+
+        The training state is forgotten.
+        """
+        if seed is not None:
+            check_count("network", "seed", seed, lowest=0)
+        self.training_state = None
         entropy = np.random.SeedSequence(seed).entropy
         parameters = self.parameters
         for i, layer in enumerate(self.layers):
@@ -111,15 +126,17 @@ class Network:
             if isinstance(layer, Dense):
                 weight = parameters[f"{name}.weight"]
                 init, bias_init = self._initializers(i, layer)
-                weight[...] = init.sample(rng, weight.shape, weight.shape[0])
+                _draw(init, rng, f"{name}.weight", weight, weight.shape[0])
                 if layer.use_bias:
                     bias = parameters[f"{name}.bias"]
-                    bias[...] = bias_init.sample(rng, bias.shape, weight.shape[0])
+                    _draw(bias_init, rng, f"{name}.bias", bias, weight.shape[0])
             elif isinstance(layer, PReLU):
                 slope = parameters[f"{name}.slope"]
-                slope[...] = initializers.get(layer.init or "zeros").sample(rng, slope.shape, slope.size)
+                _draw(initializers.get(layer.init or "zeros"), rng, f"{name}.slope", slope, slope.size)
 
-    def _initializers(self, i: int, layer: Dense) -> tuple[initializers.Initializer, initializers.Initializer]:
+    def _initializers(
+        self, i: int, layer: Dense
+    ) -> tuple[initializers.Initializer, initializers.Initializer]:
         following = self.layers[i + 1] if i + 1 < len(self.layers) else None
         activation = following.activation if isinstance(following, Activation) else "identity"
         activation = "prelu" if isinstance(following, PReLU) else activation
@@ -129,13 +146,11 @@ class Network:
 
     def features(self, operation: str, x: Any, argument: str = "x") -> Array:
         """Return samples as the program reads them: (batch, inputs), of this network's dtype."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs real numbers")
+        array = real_array(operation, argument, x)
         if array.shape[1:] not in (self.input_shape, (self.inputs,)) or array.ndim < 2:
             wanted = ", ".join(str(size) for size in self.input_shape)
             raise ValueError(f"[{operation}] {argument} has shape {array.shape}; needs (batch, {wanted})")
-        return array.astype(self.dtype, copy=False).reshape(len(array), self.inputs)
+        return converted(operation, argument, array, self.dtype).reshape(len(array), self.inputs)
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used."""
@@ -151,10 +166,8 @@ class Network:
 
         Both are (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
         """
-        upstream = np.asarray(dy)
-        if upstream.dtype.kind not in "biuf":
-            raise TypeError(f"[backward] dy has dtype {upstream.dtype}; needs real numbers")
-        return self.program.backward(upstream.astype(self.dtype, copy=False), self.flush_denormals)
+        upstream = converted("backward", "dy", real_array("backward", "dy", dy), self.dtype)
+        return self.program.backward(upstream, self.flush_denormals)
 
     def save(self, path: Any) -> None:
         """Write weights, description and training state to a safetensors file; see `gradwell.load`."""
@@ -181,6 +194,23 @@ class Network:
         twin.training_state = dict(self.training_state) if self.training_state else None
         return twin
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `copy.deepcopy` and other processes need to make this network again."""
+        return {
+            "layers": self.layers,
+            "settings": (self.input_shape, self.dtype, self.flush_denormals),
+            "parameters": {name: np.array(view) for name, view in self.parameters.items()},
+            "training_state": self.training_state,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the network that `__getstate__` described."""
+        shape, dtype, flush = state["settings"]
+        Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush)
+        for name, view in self.parameters.items():
+            view[...] = state["parameters"][name]
+        self.training_state = state["training_state"]
+
     def __repr__(self) -> str:
         stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs in self.program.stages)
         return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
@@ -194,7 +224,7 @@ def mlp(
     bias_init: Any = None,
     alpha: float | None = None,
     seed: int | None = None,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     flush_denormals: bool = True,
 ) -> Network:
     """Return a network of dense layers with one activation between them; the last layer is linear (logits).
@@ -204,7 +234,7 @@ def mlp(
     sizes
         Widths from input to output, such as [784, 30, 10].
     activation, alpha
-        Name of the activation of the hidden layers ("prelu" among them), and its setting.
+        Name of the hidden layers' activation ("prelu" among them), and the setting of leaky_relu or elu.
     init, bias_init
         Initializers of all layers; by default the usual ones for the activation.
     seed, dtype, flush_denormals
@@ -215,12 +245,50 @@ def mlp(
     >>> mlp([64, 30, 10], activation="sigmoid", init="nielsen", seed=0)
     <Network 64 → dense+sigmoid 30 → dense 10; 2,260 parameters, float32>
     """
+    if not hasattr(sizes, "__len__"):
+        raise TypeError(f"[mlp] sizes is of type {type(sizes).__name__}; needs a list such as [784, 30, 10]")
     if len(sizes) < 2:
         raise ValueError(f"[mlp] sizes has {len(sizes)} numbers; needs at least input and output")
+    hidden = activation_layer(activation, alpha)
     usual = init if init is not None else initializers.usual_for(activation)
     layers: list[Layer] = []
     for i, units in enumerate(sizes[1:]):
         layers.append(Dense(units, init=usual, bias_init=bias_init))
         if i + 2 < len(sizes):
-            layers.append(activation_layer(activation, alpha))
+            layers.append(hidden)
     return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals)
+
+
+def _checked_shape(input_shape: Any) -> tuple[int, ...]:
+    shape = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
+    for size in shape:
+        check_count("network", "input_shape", size)
+    if not shape:
+        raise ValueError("[network] input_shape is (); needs at least one dimension")
+    check_count("network", "the product of input_shape", prod(int(size) for size in shape))
+    return tuple(int(size) for size in shape)
+
+
+def _checked_dtype(dtype: Any) -> str:
+    name = dtype
+    if isinstance(dtype, (type, np.dtype)):
+        try:
+            name = np.dtype(dtype).name
+        except TypeError:
+            name = getattr(dtype, "__name__", dtype)
+    if not isinstance(name, str) or name not in DTYPES:
+        raise ValueError(f'[network] dtype is "{name}"; needs one of {", ".join(DTYPES)}')
+    return name
+
+
+def _draw(
+    init: initializers.Initializer, rng: np.random.Generator, name: str, view: Array, n_in: int
+) -> None:
+    drawn = np.asarray(init.sample(rng, view.shape, n_in))
+    if drawn.shape != view.shape:
+        raise ValueError(f"[network] {init} drew shape {drawn.shape} for {name}; needs {view.shape}")
+    if not (np.abs(drawn) <= np.finfo(view.dtype).max).all():
+        raise ValueError(
+            f"[network] {init} drew {np.abs(drawn).max()} for {name}; needs what {view.dtype} holds"
+        )
+    view[...] = drawn

@@ -1,9 +1,9 @@
 """Rules that turn a gradient into a step."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gradwell.checks import check_number
 from gradwell.network import Network
 
 
@@ -11,7 +11,7 @@ from gradwell.network import Network
 class SGD:
     """Stochastic gradient descent (Robbins and Monro, 1951).
 
-    p <- (1 - learning_rate weight_decay) p - learning_rate (g + l2 p), where the two decays act on weights only.
+    p <- (1 - learning_rate weight_decay) p - learning_rate (g + l2 p); the two decays act on weights only.
 
     Parameters
     ----------
@@ -34,16 +34,15 @@ class SGD:
 
     def __post_init__(self) -> None:
         for argument, value in asdict(self).items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"[SGD] {argument} is of type {type(value).__name__}; needs a number")
-            if not math.isfinite(value) or value < 0:
-                raise ValueError(f"[SGD] {argument} is {value}; needs a finite number of at least 0")
+            object.__setattr__(self, argument, check_number("SGD", argument, value, lowest=0))
 
     def update(self, network: Network) -> None:
         """Take one step along the gradients in `network.gradients`, as `network.backward` left them.
 
         Raises ValueError, and changes nothing, where a gradient is not finite or the step would overflow.
         """
+        if not isinstance(network, Network):
+            raise TypeError(f"[update] network is of type {type(network).__name__}; needs a gradwell.Network")
         network.program.update(self.learning_rate, self.weight_decay, self.l2, network.flush_denormals)
 
     def describe(self) -> dict[str, Any]:

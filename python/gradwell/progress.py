@@ -13,7 +13,7 @@ class Progress:
     def __init__(self, show: bool | None, total: int, start: int):
         self._bar: Any = None
         self._shown = 0.0
-        if show or (show is None and sys.stderr.isatty()):
+        if show or (show is None and sys.stderr is not None and sys.stderr.isatty()):
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, mininterval=0.1)

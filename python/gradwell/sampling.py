@@ -3,12 +3,15 @@
 import math
 from typing import Any
 
+from gradwell.checks import check_number
+
 
 class RecordSchedule:
     """Steps whose number is a multiple of `every` are recorded; 0 records none.
 
-    With "auto" the cost of a recorded step is measured against that of a plain one, and `every` is chosen so that
-    recording takes at most `budget` of the training time. Recording changes no weight, so neither does the choice.
+    With "auto" the cost of a recorded step is measured against that of a plain one, and `every` is chosen so
+    that recording takes at most `budget` of the training time. Recording changes no weight, so neither does
+    the choice.
 
     Examples
     --------
@@ -17,15 +20,14 @@ class RecordSchedule:
     """
 
     FIRST = 64  # until both costs are known
+    LAST = 1_000_000  # however small the budget
 
     def __init__(self, stats: bool | str, budget: float):
         if not (isinstance(stats, bool) or stats == "auto"):
             raise ValueError(f'[fit] stats is {stats!r}; needs True, False or "auto"')
-        if isinstance(budget, bool) or not isinstance(budget, (int, float)):
-            raise TypeError(f"[fit] stats_budget is of type {type(budget).__name__}; needs a number")
-        if not 0 < budget <= 1:
+        self.budget = check_number("fit", "stats_budget", budget)
+        if not 0 < self.budget <= 1:
             raise ValueError(f"[fit] stats_budget is {budget}; needs a number above 0 and at most 1")
-        self.budget = float(budget)
         self.automatic = stats == "auto"
         self.every = self.FIRST if self.automatic else int(stats)
         self._plain = self._recorded = math.nan  # seconds a step
@@ -40,10 +42,10 @@ class RecordSchedule:
             self._recorded = _blend(self._recorded, result["recorded_seconds"] / result["recorded_steps"])
         if math.isnan(self._plain) or math.isnan(self._recorded):
             return
-        extra = max(self._recorded / self._plain - 1.0, 0.0)
-        self.every = max(1, math.ceil(extra / self.budget))
+        extra = max(self._recorded / max(self._plain, 1e-9) - 1.0, 0.0)
+        self.every = max(1, math.ceil(min(extra / self.budget, self.LAST)))
 
 
 def _blend(old: float, new: float) -> float:
-    """A running mean that forgets: half of what is known, half of what was just seen."""
+    """Return a running mean that forgets: half of what is known, half of what was just seen."""
     return new if math.isnan(old) else 0.5 * (old + new)

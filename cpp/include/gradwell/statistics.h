@@ -32,7 +32,7 @@ template <class T>
 struct StatisticsKernels {
   // histogram (exponent_bins) counts finite non-zero elements by floor(log2|x|) + exponent_bias; it is added
   // to, and may be null. float64 denormals share bin 0.
-  Statistics (*measure)(Context, const T* x, Index count, std::uint32_t* histogram);
+  Statistics (*measure)(Context, const T* x, Index count, std::uint64_t* histogram);
   double (*norm)(Context, const T* x, Index count);
   // max |x|: NaN where any element is NaN, else infinity where any is infinite; 0 for an empty array.
   double (*largest)(Context, const T* x, Index count);

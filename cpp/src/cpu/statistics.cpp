@@ -125,7 +125,7 @@ GRADWELL_INLINE void in_order(Context context, Index count, Index weight, Make&&
 
 // Four tables take turns, so that two equal exponents in a row do not wait for one another.
 template <class T>
-void count_exponents(const T* x, Index count, std::uint32_t* histogram) {
+void count_exponents(const T* x, Index count, std::uint64_t* histogram) {
   constexpr int bits = Simd<T>::mantissa_bits;
   constexpr int values = sizeof(T) == 4 ? 256 : 2048;
   constexpr int shift = exponent_bias - static_cast<int>(Simd<T>::bias);
@@ -138,7 +138,7 @@ void count_exponents(const T* x, Index count, std::uint32_t* histogram) {
   for (int e = 1; e < values - 1; ++e)
     histogram[e + shift] += table[0][e] + table[1][e] + table[2][e] + table[3][e];
   if (table[0][0] + table[1][0] + table[2][0] + table[3][0] == 0) return;
-  // Exponent 0 is zero, or denormal: those count where they do not count as zero.
+  // Exponent 0 is zero, or denormal: those count here where they do not count as zero.
   for (Index i = 0; i < count; ++i) {
     typename Simd<T>::Integer raw;
     __builtin_memcpy(&raw, x + i, sizeof raw);
@@ -164,7 +164,7 @@ double root(double x) {
 }
 
 template <class T>
-Statistics measure(Context context, const T* x, Index count, std::uint32_t* histogram) {
+Statistics measure(Context context, const T* x, Index count, std::uint64_t* histogram) {
   const T first = count > 0 ? x[0] : T(0);
   Frame<T> frame = {first - first == T(0) ? first : T(0), T(1)};
   Part all = nothing;
@@ -191,7 +191,10 @@ Statistics measure(Context context, const T* x, Index count, std::uint32_t* hist
     all.sum = all.squares = all.shifted_sum = all.shifted_squares = 0;
     in_order<Part>(context, count, 4, chunk, add_sums);
   }
-  if (histogram) count_exponents<T>(x, count, histogram);
+  // In runs short enough for the tables' 32 bits.
+  constexpr Index run = Index{1} << 30;
+  for (Index i = 0; histogram && i < count; i += run)
+    count_exponents<T>(x + i, count - i < run ? count - i : run, histogram);
 
   constexpr double unknown = __builtin_nan("");
   const Index finite = count - nans - infs;
