@@ -54,8 +54,10 @@ def play(callback, metric, values, net=None):
         state.epoch = epoch
         callback.on_epoch(state)
         if state.reason is not None:
-            return epoch
-    return None
+            break
+    if hasattr(callback, "on_end"):
+        callback.on_end(state)
+    return epoch if state.reason is not None else None
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,16 @@ def test_restore_best_gives_back_the_best_weights_only():
     np.testing.assert_array_equal(net.parameters["0.bias"], [2, 2])
     play(gw.EarlyStopping("m_accuracy", patience=3), "m_accuracy", [1, 5, 4, 3, 2], net)
     np.testing.assert_array_equal(net.parameters["0.bias"], [5, 5])
+
+
+def test_restore_best_in_a_fit_that_runs_to_its_end(net, data):
+    seen = []
+    keep = On(epoch=lambda state: seen.append((state.history.metrics["validation_accuracy"][-1], weights(net))))
+    stopper = gw.EarlyStopping("validation_accuracy", patience=99, restore_best=True)
+    fit(net, data, keep, stopper, epochs=6, optimizer=gw.SGD(3.0), validation=data)
+    best = max(range(6), key=lambda epoch: seen[epoch][0])
+    assert best < 5, "the last epoch must not be the best, or this shows nothing"
+    assert_same_weights(net, seen[best][1])
 
 
 def test_restore_best_in_a_fit_is_exact(net, data):

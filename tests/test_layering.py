@@ -23,12 +23,12 @@ PYTHON_ROWS = (
     },
     {"theory", "doctor", "watch"},
     {"report", "experiments"},
-    {"cli"},
+    {"cli", "cli_train"},
     {"__init__", "__main__"},
 )
 PYTHON_RANK = {module: rank for rank, row in enumerate(PYTHON_ROWS) for module in row}
 ALONE = {"_core", "datasets"}  # import nothing of the package but themselves
-FACADE_USERS = {"experiments", "cli", "__main__"}  # written as a user would: they may `import gradwell`
+FACADE_USERS = {"experiments", "cli", "cli_train", "__main__"}  # written as a user would: they may `import gradwell`
 # Upward inside one function, because a method of the public interface must live below what does its work.
 DEFERRED = {("network", "storage")}
 

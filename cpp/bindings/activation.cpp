@@ -1,7 +1,5 @@
 #include "gradwell/activation.h"
 
-#include <pybind11/stl.h>
-
 #include "array.h"
 #include "gradwell/kernels.h"
 #include "names.h"
@@ -9,10 +7,8 @@
 namespace gradwell::bindings {
 namespace {
 
-using Alpha = std::optional<double>;
-
 template <class Pick>
-py::object map(const char* operation, const py::object& x, const std::string& name, Alpha alpha, Pick pick) {
+py::object map(const char* operation, const py::object& x, const py::object& name, const py::object& alpha, Pick pick) {
   const Activation activation = parse_activation(operation, name, alpha);
   return by_dtype(operation, "x", x, [&](auto zero) -> py::object {
     using T = decltype(zero);
@@ -26,21 +22,21 @@ py::object map(const char* operation, const py::object& x, const std::string& na
   });
 }
 
-py::object forward(const py::object& x, const std::string& name, Alpha alpha) {
+py::object forward(const py::object& x, const py::object& name, const py::object& alpha) {
   return map("activation_forward", x, name, alpha, [](const auto& k) { return k.forward; });
 }
 
-py::object derivative(const py::object& x, const std::string& name, Alpha alpha) {
+py::object derivative(const py::object& x, const py::object& name, const py::object& alpha) {
   return map("activation_derivative", x, name, alpha, [](const auto& k) { return k.derivative; });
 }
 
-py::object backward(const py::object& dy, const std::string& name, const py::object& x, const py::object& y,
-                    Alpha alpha) {
+py::object backward(const py::object& dy, const py::object& name, const py::object& x, const py::object& y,
+                    const py::object& alpha) {
   constexpr const char* op = "activation_backward";
   const Activation activation = parse_activation(op, name, alpha);
   check(x.is_none() != y.is_none(), op, "needs exactly one of x and y; got ", x.is_none() ? "neither" : "both");
   const bool output = x.is_none();
-  check(!output || derivative_from_output(activation.kind), op, "the derivative of ", name,
+  check(!output || derivative_from_output(activation.kind), op, "the derivative of ", text(op, "activation", name),
         " does not follow from y; give x instead");
   const char* const which = output ? "y" : "x";
   return by_dtype(op, "dy", dy, [&](auto zero) -> py::object {

@@ -119,6 +119,23 @@ py::array_t<T> output_like(const py::array& array) {
   return py::array_t<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
 }
 
+// A Python or NumPy number, no bool; an int too large for a double becomes infinite.
+inline double number(const char* operation, const char* name, const py::object& object) {
+  PyObject* p = object.ptr();
+  check<TypeError>(PyNumber_Check(p) && !PyBool_Check(p) && !PyComplex_Check(p) && !py::isinstance<py::array>(object),
+                   operation, name, " is of type ", type_name(object), "; needs a number");
+  const double value = PyFloat_AsDouble(p);
+  if (!PyErr_Occurred()) return value;
+  PyErr_Clear();
+  return __builtin_inf();
+}
+
+inline std::string text(const char* operation, const char* name, const py::object& object) {
+  check<TypeError>(py::isinstance<py::str>(object), operation, name, " is of type ", type_name(object),
+                   "; needs a str");
+  return py::cast<std::string>(object);
+}
+
 inline void check_scalar(bool holds, const char* operation, const char* name, double value, const char* needs) {
   check(holds, operation, name, " is ", value, "; needs ", needs);
 }

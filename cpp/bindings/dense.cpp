@@ -1,7 +1,5 @@
 #include "gradwell/dense.h"
 
-#include <pybind11/stl.h>
-
 #include "array.h"
 #include "gradwell/kernels.h"
 #include "names.h"
@@ -9,10 +7,8 @@
 namespace gradwell::bindings {
 namespace {
 
-using Alpha = std::optional<double>;
-
-py::object forward(const py::object& x, const py::object& weight, const py::object& bias, const std::string& name,
-                   Alpha alpha) {
+py::object forward(const py::object& x, const py::object& weight, const py::object& bias, const py::object& name,
+                   const py::object& alpha) {
   constexpr const char* op = "dense_forward";
   const Activation activation = parse_activation(op, name, alpha);
   return by_dtype(op, "x", x, [&](auto zero) -> py::object {
@@ -34,15 +30,15 @@ py::object forward(const py::object& x, const py::object& weight, const py::obje
   });
 }
 
-py::object backward(const py::object& dy, const py::object& x, const py::object& weight, const std::string& name,
-                    const py::object& y, const py::object& z, Alpha alpha, bool need_dx) {
+py::object backward(const py::object& dy, const py::object& x, const py::object& weight, const py::object& name,
+                    const py::object& y, const py::object& z, const py::object& alpha, bool need_dx) {
   constexpr const char* op = "dense_backward";
   const Activation activation = parse_activation(op, name, alpha);
   const bool plain = activation.kind == ActivationKind::identity;
   const bool output = z.is_none();
-  check(plain || z.is_none() != y.is_none(), op, "activation ", name, " needs exactly one of y and z; got ",
+  check(plain || z.is_none() != y.is_none(), op, "activation ", text(op, "activation", name), " needs exactly one of y and z; got ",
         z.is_none() ? "neither" : "both");
-  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ", name,
+  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ", text(op, "activation", name),
         " does not follow from y; give z instead");
   return by_dtype(op, "dy", dy, [&](auto zero) -> py::object {
     using T = decltype(zero);

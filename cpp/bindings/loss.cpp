@@ -8,7 +8,7 @@ namespace gradwell::bindings {
 namespace {
 
 py::object evaluate(const std::string& name, const py::object& outputs, const py::object& targets) {
-  const LossKind kind = parse_loss("loss", name);
+  const LossKind kind = parse_loss("loss", py::str(name));
   const char* const op = name.c_str();
   return by_dtype(op, "outputs", outputs, [&](auto zero) -> py::object {
     using T = decltype(zero);

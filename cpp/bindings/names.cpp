@@ -1,6 +1,7 @@
 #include "names.h"
 
 #include <cmath>
+#include <optional>
 
 #include "array.h"
 
@@ -13,7 +14,8 @@ constexpr const char* losses[] = {"softmax_cross_entropy", "sigmoid_cross_entrop
                                   "mean_squared_error"};
 
 template <std::size_t N>
-int find(const char* operation, const char* what, const std::string& name, const char* const (&names)[N]) {
+int find(const char* operation, const char* what, const py::object& object, const char* const (&names)[N]) {
+  const std::string name = text(operation, what, object);
   std::string known;
   for (std::size_t i = 0; i < N; ++i) {
     if (name == names[i]) return static_cast<int>(i);
@@ -24,7 +26,9 @@ int find(const char* operation, const char* what, const std::string& name, const
 
 }  // namespace
 
-Activation parse_activation(const char* operation, const std::string& name, std::optional<double> alpha) {
+Activation parse_activation(const char* operation, const py::object& name, const py::object& given) {
+  std::optional<double> alpha;
+  if (!given.is_none()) alpha = number(operation, "alpha", given);
   const auto kind = static_cast<ActivationKind>(find(operation, "activation", name, activations));
   if (kind == ActivationKind::leaky_relu) {
     const double slope = alpha.value_or(0.01);
@@ -36,11 +40,11 @@ Activation parse_activation(const char* operation, const std::string& name, std:
     check_scalar(std::isfinite(scale) && scale > 0, operation, "alpha", scale, "a finite number above 0");
     return {kind, scale};
   }
-  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", name, " has none; leaky_relu and elu do");
+  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", text(operation, "activation", name), " has none; leaky_relu and elu do");
   return {kind, 0};
 }
 
-LossKind parse_loss(const char* operation, const std::string& name) {
+LossKind parse_loss(const char* operation, const py::object& name) {
   return static_cast<LossKind>(find(operation, "loss", name, losses));
 }
 

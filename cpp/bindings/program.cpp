@@ -20,8 +20,7 @@ LayerSpec parse_layer(const py::dict& layer) {
     spec.units = py::cast<Index>(layer["units"]);
     spec.bias = py::cast<bool>(layer["bias"]);
   } else if (spec.kind == "activation") {
-    spec.activation = parse_activation("network", py::cast<std::string>(layer["activation"]),
-                                       py::cast<std::optional<double>>(layer["alpha"]));
+    spec.activation = parse_activation("network", layer["activation"], layer["alpha"]);
   }
   return spec;
 }
@@ -94,7 +93,7 @@ InputSamples<T> samples(const char* op, const Program<T>& program, const py::obj
 }
 
 template <class T>
-py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y, const std::string& loss, Index batch,
+py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y, const py::object& loss, Index batch,
                    bool flush) {
   const LossKind kind = parse_loss("evaluate", loss);
   const auto in = samples("evaluate", program, x, y);
@@ -103,7 +102,7 @@ py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y
 }
 
 template <class T>
-py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const std::string& loss,
+py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const py::object& loss,
                           bool flush) {
   const LossKind kind = parse_loss("gradients", loss);
   const auto in = samples("gradients", program, x, y);
@@ -125,7 +124,7 @@ struct Plan {
     const Sgd sgd = {learning_rate, weight_decay, l2};
     check_sgd("fit", sgd);
     check(batch >= 1, "fit", "batch_size is ", batch, "; needs at least 1");
-    return {parse_loss("fit", loss), sgd, batch, first_step, record_every};
+    return {parse_loss("fit", py::str(loss)), sgd, batch, first_step, record_every};
   }
 };
 

@@ -19,10 +19,11 @@ void check_sgd(const char* op, const Sgd& sgd) {
 
 namespace {
 
-void update(const py::object& parameter, const py::object& gradient, double learning_rate, double weight_decay,
-            double l2) {
+void update(const py::object& parameter, const py::object& gradient, const py::object& learning_rate,
+            const py::object& weight_decay, const py::object& l2) {
   constexpr const char* op = "sgd_update";
-  const Sgd sgd = {learning_rate, weight_decay, l2};
+  const Sgd sgd = {number(op, "learning_rate", learning_rate), number(op, "weight_decay", weight_decay),
+                   number(op, "l2", l2)};
   check_sgd(op, sgd);
   by_dtype(op, "parameter", parameter, [&](auto zero) {
     using T = decltype(zero);

@@ -35,7 +35,8 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
     for (const Slice& slice : slices_)
       check(slice.name != name, "network", "two layers are named \"", layer, "\"; names must differ");
     slices_.push_back({name, rows, columns, size_, static_cast<int>(stages_.size()), decays});
-    size_ += aligned(product(rows ? rows : 1, columns));
+    check(!__builtin_add_overflow(size_, aligned(product(rows ? rows : 1, columns)), &size_), "network",
+          "the parameters are more than memory can hold");
     return slices_.size() - 1;
   };
   Index width = inputs;

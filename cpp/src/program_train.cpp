@@ -40,20 +40,43 @@ Samples<T> Program<T>::gathered(const Samples<T>& samples, Index count) const {
   return batch;
 }
 
-// The gradient block is finite only where every error signal was: a NaN or an infinity in one of them makes
-// the weight gradient of its layer NaN or infinite too.
 template <class T>
-Fault Program<T>::check_step(Context context, const LossResult& loss, Sgd sgd) const {
-  if (!std::isfinite(loss.sum)) return Fault::loss;
-  double largest = 0;
+double Program<T>::largest(Context context, const T* block, const Slice& slice) const {
+  return kernels<T>().statistics.largest(context, block + slice.offset, slice.size());
+}
+
+template <class T>
+double Program<T>::largest_parameter(Context context) const {
+  double most = 0;
   for (const Slice& slice : slices_) {
-    const T* gradient = gradients_.data() + slice.offset;
-    const double size = kernels<T>().statistics.largest(context, gradient, slice.size());
-    if (!std::isfinite(size)) return Fault::gradient;
-    largest = size > largest ? size : largest;
+    const double size = largest(context, parameters_.data(), slice);
+    if (!(size <= most)) most = size;  // NaN stays
+    if (std::isnan(most)) break;
   }
-  const bool fits = largest * sgd.learning_rate < 0.25 * static_cast<double>(std::numeric_limits<T>::max());
-  return fits ? Fault::none : Fault::update;
+  return most;
+}
+
+// The gradient block is finite only where every error signal was: a NaN or an infinity in one of them makes
+// the weight gradient of its layer NaN or infinite too. `bound` is kept above every |parameter|: the step makes
+// of it keep * bound + rate * |gradient|, and only when that nears the end of the format are they looked at.
+template <class T>
+Fault Program<T>::check_step(Context context, const LossResult& loss, Sgd sgd, double* bound) const {
+  if (!std::isfinite(loss.sum)) return Fault::loss;
+  double steepest = 0;
+  for (const Slice& slice : slices_) {
+    const double size = largest(context, gradients_.data(), slice);
+    if (!std::isfinite(size)) return Fault::gradient;
+    steepest = size > steepest ? size : steepest;
+  }
+  const double limit = 0.5 * static_cast<double>(std::numeric_limits<T>::max());
+  const double keep = std::fabs(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2));
+  const auto after = [&] {  // the rate as the kernel rounds it: one too large for T is infinite, 0 times it NaN
+    return (keep > 1 ? keep : 1.0) * *bound + static_cast<double>(static_cast<T>(sgd.learning_rate)) * steepest;
+  };
+  if (!(after() < limit)) *bound = largest_parameter(context);
+  if (!(after() < limit)) return Fault::update;
+  *bound = after();
+  return Fault::none;
 }
 
 template <class T>
@@ -74,10 +97,11 @@ void Program<T>::update_parameters(Context context, Sgd sgd, Recorder<T>* record
 template <class T>
 void Program<T>::update(Context context, Sgd sgd) {
   Lock lock(*this, context.flush_denormals);
-  const Fault fault = check_step(context, {0, 0}, sgd);
+  double bound = largest_parameter(context);
+  const Fault fault = check_step(context, {0, 0}, sgd, &bound);
   check(fault != Fault::gradient, "update", "the gradient has a NaN or an infinity; no parameter was changed");
-  check(fault != Fault::update, "update", "learning_rate ", sgd.learning_rate,
-        " times the largest gradient overflows; no parameter was changed");
+  check(fault != Fault::update, "update", "the step of learning_rate ", sgd.learning_rate, " from parameters up to ",
+        bound, " would overflow; no parameter was changed");
   kept_ = 0;
   update_parameters(context, sgd, nullptr);
 }
@@ -89,10 +113,11 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
   reserve(std::min(plan.batch, count));
   kept_ = 0;
   TrainResult result;
-  const Index steps = (count + plan.batch - 1) / plan.batch;
+  const Index steps = count / plan.batch + (count % plan.batch != 0);
   const bool recording = record && plan.record_every > 0;
   result.losses.reserve(static_cast<std::size_t>(steps));
   if (recording) recorder_->reserve(*record, static_cast<std::size_t>(steps / plan.record_every + 1));
+  double bound = largest_parameter(context);
   for (Index step = 0; step < steps; ++step) {
     const auto start = Clock::now();
     const Index first = step * plan.batch;
@@ -102,7 +127,7 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
     gather(samples, order + first, rows);
     if (recorder) recorder->begin(*record, number);
     const LossResult loss = run_step(context, plan.loss, gathered(samples, rows), recorder);
-    result.fault = check_step(context, loss, plan.sgd);
+    result.fault = check_step(context, loss, plan.sgd, &bound);
     if (result.fault != Fault::none) break;  // the record of this step stays: it shows the fault
     update_parameters(context, plan.sgd, recorder);
     result.losses.push_back(loss.sum / static_cast<double>(rows));
@@ -160,15 +185,22 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
     if (i > 0 && !is_finite(producer.values.back().second)) return producer;
     dy = below;
   }
+  // Nothing so far: the step itself leaves the format. The parameter it does so for is the one that is worst.
   producer = {"update", -1, "sgd_update", {}};
-  double largest = -1;
+  double worst = -1;
   for (const Slice& slice : slices_) {
-    const Matrix<const T> gradient = {gradients_.data() + slice.offset, 1, slice.size(), slice.size()};
-    const Statistics s = measure(pass, gradient);
-    if (!(s.largest > largest)) continue;
-    largest = s.largest;
+    const double rate = static_cast<double>(static_cast<T>(plan.sgd.learning_rate));
+    const double decay = slice.decays ? plan.sgd.learning_rate * (plan.sgd.weight_decay + plan.sgd.l2) : 0;
+    const double size = std::fabs(1 - decay) * largest(context, parameters_.data(), slice) +
+                        rate * largest(context, gradients_.data(), slice);
+    if (size <= worst) continue;
+    worst = size;
+    const Index count_of = slice.size();
     producer.stage = slice.stage;
-    producer.values = {{slice.name + " gradient", s}};
+    producer.values = {
+        {slice.name, measure(pass, Matrix<const T>{parameters_.data() + slice.offset, 1, count_of, count_of})},
+        {slice.name + " gradient", measure(pass, Matrix<const T>{gradients_.data() + slice.offset, 1, count_of, count_of})}};
+    if (std::isnan(size)) break;
   }
   return producer;
 }

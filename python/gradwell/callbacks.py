@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,23 @@ class Callback:
     def on_epoch(self, state: TrainingState) -> Any:
         """After each epoch."""
 
+    def on_end(self, state: TrainingState) -> Any:
+        """After the last step, however the fit came to its end, but for an exception."""
+
+
+def check_callbacks(callbacks: Iterable[Any]) -> list[Any]:
+    """Return the callbacks as a list; raise TypeError for one alone, a class, or an object without any event."""
+    events = ("on_start", "on_chunk", "on_epoch", "on_end")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"[fit] callbacks is of type {type(callbacks).__name__}; needs a list of callbacks")
+    listeners = list(callbacks)
+    for listener in listeners:
+        if isinstance(listener, type):
+            raise TypeError(f"[fit] callbacks has the class {listener.__name__}; needs an object: {listener.__name__}(...)")
+        if not any(hasattr(listener, event) for event in events):
+            raise TypeError(f"[fit] callbacks has a {type(listener).__name__}; needs one of {', '.join(events)}")
+    return listeners
+
 
 def _value(state: TrainingState, metric: str) -> float:
     values = state.history.loss if metric == "loss" else state.history.metrics.get(metric)
@@ -65,8 +83,8 @@ def _improves(metric: str, value: float, best: float, by: float = 0.0) -> bool:
 class EarlyStopping(Callback):
     """End the fit when `metric` has not improved by more than `min_delta` for `patience` epochs.
 
-    With `restore_best` the weights of the best epoch are put back when it ends the fit; a fit that runs
-    through all its epochs keeps its last weights. Metrics named accuracy are to go up, others down.
+    With `restore_best` the weights of the best epoch are put back at the end of the fit. Metrics named accuracy are
+    to go up, others down.
 
     Examples
     --------
@@ -105,9 +123,12 @@ class EarlyStopping(Callback):
             return
         self._waited += 1
         if self._waited >= self.patience:
-            for name, saved in self._weights.items():
-                state.network.parameters[name][...] = saved
             state.stop(f"{self.metric} has not improved for {self.patience} epochs")
+
+    def on_end(self, state: TrainingState) -> None:
+        """Put the best weights back."""
+        for name, saved in self._weights.items():
+            state.network.parameters[name][...] = saved
 
 
 class Checkpoint(Callback):

@@ -36,6 +36,8 @@ def gradients(network: Network, x: Any, y: Any, *, loss: str) -> GradientRecord:
     (1, ('error', 'weight', 'bias', 'activation'))
     """
     operation = "gradients"
+    if not isinstance(network, Network):
+        raise TypeError(f"[{operation}] network is of type {type(network).__name__}; needs a gradwell.Network")
     check_loss(operation, loss, network.outputs)
     features = network.features(operation, x)
     if not len(features):

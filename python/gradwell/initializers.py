@@ -100,9 +100,7 @@ class Orthogonal(Initializer):
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
         """Draw Q of the QR decomposition of a normal matrix, signs fixed so that Q is uniform."""
         if len(shape) != 2:
-            raise ValueError(
-                f"[orthogonal] shape is {shape}; needs 2 dimensions, so it cannot initialise a bias"
-            )
+            raise ValueError(f"[orthogonal] shape is {shape}; needs 2 dimensions, so it cannot initialise a bias")
         rows, columns = max(shape), min(shape)
         q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)

@@ -312,8 +312,8 @@ class GradientStatistics(NamedTuple):
 def gradient_statistics(array: Array, *, flush_denormals: bool = True) -> GradientStatistics:
     """Measure an array of any shape in one pass, summing in double.
 
-    An empty array, or one without a finite element, has norm 0 and NaN for what cannot be said of it. With
-    `flush_denormals` denormal numbers count as zeros.
+    What cannot be said is NaN: everything but the counts where no element is finite, and the moments of an empty
+    array, whose norm is 0. With `flush_denormals` denormal numbers count as zeros.
 
     Examples
     --------

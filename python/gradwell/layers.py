@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gradwell.checks import check_count as check_count  # noqa: PLC0414 (training.py)
+from gradwell.checks import check_count
 from gradwell.checks import check_flag, check_number
 from gradwell.initializers import Initializer, get
 from gradwell.kernels import ACTIVATIONS
@@ -38,9 +38,7 @@ class Layer:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        settings = {
-            key: value for key, value in self.describe().items() if key != "class" and value is not None
-        }
+        settings = {key: value for key, value in self.describe().items() if key != "class" and value is not None}
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
 
 
@@ -102,9 +100,7 @@ class Activation(Layer):
         if self.fixed:
             object.__setattr__(self, "activation", self.fixed)
         if not isinstance(self.activation, str):
-            raise TypeError(
-                f"[activation] activation is of type {type(self.activation).__name__}; needs a name"
-            )
+            raise TypeError(f"[activation] activation is of type {type(self.activation).__name__}; needs a name")
         if self.alpha is not None:
             object.__setattr__(self, "alpha", check_number(self.activation, "alpha", self.alpha))
 
@@ -129,9 +125,7 @@ class PReLU(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(
-            self, "init", get({"name": "constant", "value": 0.25} if self.init is None else self.init)
-        )
+        object.__setattr__(self, "init", get({"name": "constant", "value": 0.25} if self.init is None else self.init))
 
     def describe(self) -> dict[str, Any]:
         """Return the class name and settings."""

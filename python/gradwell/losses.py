@@ -27,9 +27,7 @@ def has_accuracy(loss: str, targets: NDArray[Any]) -> bool:
     return targets.dtype.kind == "i" or loss.endswith("cross_entropy")
 
 
-def prepare_targets(  # noqa: PLR0917
-    operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str
-) -> NDArray[Any]:
+def prepare_targets(operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str) -> NDArray[Any]:
     """Return class numbers (rows,) int64, or values (rows, outputs) of `dtype`, checked.
 
     One-dimensional integers are class numbers where there are two outputs or more; with one output y may be
@@ -53,9 +51,7 @@ def prepare_targets(  # noqa: PLR0917
             f"[{operation}] {argument} has shape {array.shape} and dtype {array.dtype}; needs integer class "
             f"numbers of shape ({rows},) or values of shape ({rows}, {outputs})"
         )
-    return check_finite(
-        operation, argument, np.ascontiguousarray(converted(operation, argument, array, dtype))
-    )
+    return check_finite(operation, argument, np.ascontiguousarray(converted(operation, argument, array, dtype)))
 
 
 def check_finite(operation: str, argument: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -66,7 +62,6 @@ def check_finite(operation: str, argument: str, array: NDArray[Any]) -> NDArray[
             row, column = np.argwhere(~finite)[0]
             value = array[start + row, column]
             raise ValueError(
-                f"[{operation}] {argument} has {value} at row {start + row}, column {column}; "
-                "needs finite values"
+                f"[{operation}] {argument} has {value} at row {start + row}, column {column}; needs finite values"
             )
     return array

@@ -63,9 +63,7 @@ class Network:
         self.layers = tuple(layers)
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer"
-                )
+                raise TypeError(f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer")
         self.input_shape = _checked_shape(input_shape)
         self.dtype = _checked_dtype(dtype)
         self.flush_denormals = bool(flush_denormals)
@@ -80,9 +78,7 @@ class Network:
         try:
             self.program = program_type(compiled, prod(self.input_shape))
         except MemoryError:
-            raise MemoryError(
-                f"[network] the parameters of {list(self.layers)} do not fit into memory"
-            ) from None
+            raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)
 
     @property
@@ -134,9 +130,7 @@ class Network:
                 slope = parameters[f"{name}.slope"]
                 _draw(initializers.get(layer.init or "zeros"), rng, f"{name}.slope", slope, slope.size)
 
-    def _initializers(
-        self, i: int, layer: Dense
-    ) -> tuple[initializers.Initializer, initializers.Initializer]:
+    def _initializers(self, i: int, layer: Dense) -> tuple[initializers.Initializer, initializers.Initializer]:
         following = self.layers[i + 1] if i + 1 < len(self.layers) else None
         activation = following.activation if isinstance(following, Activation) else "identity"
         activation = "prelu" if isinstance(following, PReLU) else activation
@@ -186,9 +180,7 @@ class Network:
 
     def copy(self) -> "Network":
         """Return a network with the same layers and weights, and memory of its own."""
-        twin = Network(
-            self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals
-        )
+        twin = Network(self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals)
         for name, value in self.parameters.items():
             twin.parameters[name][...] = value
         twin.training_state = dict(self.training_state) if self.training_state else None
@@ -281,14 +273,10 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _draw(
-    init: initializers.Initializer, rng: np.random.Generator, name: str, view: Array, n_in: int
-) -> None:
+def _draw(init: initializers.Initializer, rng: np.random.Generator, name: str, view: Array, n_in: int) -> None:
     drawn = np.asarray(init.sample(rng, view.shape, n_in))
     if drawn.shape != view.shape:
         raise ValueError(f"[network] {init} drew shape {drawn.shape} for {name}; needs {view.shape}")
     if not (np.abs(drawn) <= np.finfo(view.dtype).max).all():
-        raise ValueError(
-            f"[network] {init} drew {np.abs(drawn).max()} for {name}; needs what {view.dtype} holds"
-        )
+        raise ValueError(f"[network] {init} drew {np.abs(drawn).max()} for {name}; needs what {view.dtype} holds")
     view[...] = drawn

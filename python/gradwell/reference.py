@@ -306,7 +306,7 @@ def gradient_statistics(array: ArrayLike) -> GradientStatistics:
     counts = np.bincount(exponent - lowest) if len(exponent) else np.zeros(0, np.int64)
     return GradientStatistics(
         count=len(x),
-        norm=scale * root,
+        norm=scale * root if n or not len(x) else nan,
         rms=scale * (root / math.sqrt(n)) if n else nan,
         mean=scale * mean,
         std=scale * math.sqrt(math.fsum((scaled - mean) ** 2) / n) if n else nan,

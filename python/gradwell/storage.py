@@ -91,9 +91,7 @@ def _read_description(file: Path, text: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"[load] {file}: its gradwell description is damaged ({error})") from None
     if newer:
-        raise ValueError(
-            f"[load] {file}: format {about['format']} is newer than this version reads ({FORMAT})"
-        )
+        raise ValueError(f"[load] {file}: format {about['format']} is newer than this version reads ({FORMAT})")
     if missing:
         raise ValueError(f"[load] {file}: its gradwell description is damaged (it has no {_list(missing)})")
     return dict(about)
@@ -128,9 +126,7 @@ def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any]) -> No
 def _fill(file: Path, network: Network, tensors: dict[str, Any]) -> None:
     parameters = network.parameters
     if set(parameters) != set(tensors):
-        raise ValueError(
-            f"[load] {file}: has tensors {_list(tensors)} but its network needs {_list(parameters)}"
-        )
+        raise ValueError(f"[load] {file}: has tensors {_list(tensors)} but its network needs {_list(parameters)}")
     for name, view in parameters.items():
         stored = tensors[name]
         if stored.shape != view.shape or stored.dtype != view.dtype:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core
-from gradwell.callbacks import TrainingState
+from gradwell.callbacks import TrainingState, check_callbacks
+from gradwell.checks import check_count, check_flag
 from gradwell.history import History
-from gradwell.layers import check_count
 from gradwell.losses import check_finite, check_loss, has_accuracy, prepare_targets
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
@@ -60,7 +60,7 @@ def fit(
     batch_size, epochs
         Samples a step (the last step of an epoch takes what is left), and passes over the data.
     max_steps
-        Stop when this many steps have been taken in all, counted from the network's first fit.
+        Stop after this many steps, counted from the beginning of the fit, or of the one that `resume` goes on with.
     validation
         (x, y), measured after each epoch.
     stats
@@ -106,7 +106,7 @@ def fit(
     state = TrainingState(network, trainer.history, trainer.step, trainer.step // trainer.steps_per_epoch)
     bar = Progress(progress, last, trainer.step)
     begun = time.perf_counter()
-    listeners = list(callbacks)
+    listeners = check_callbacks(callbacks)
     try:
         running = _call(listeners, "on_start", state)
         while running and trainer.step < last:
@@ -117,6 +117,7 @@ def fit(
                 trainer.end_epoch()
                 state.epoch = trainer.step // trainer.steps_per_epoch
                 running = _call(listeners, "on_epoch", state)
+        _call(listeners, "on_end", state)
     except (KeyboardInterrupt, NonFiniteError) as error:
         error.history = trainer.history  # type: ignore[union-attr]
         raise
@@ -132,7 +133,8 @@ def _call(listeners: list[Any], event: str, state: TrainingState) -> bool:
     """Call every listener; False when one asked to stop."""
     for listener in listeners:
         method = getattr(listener, event, None)
-        if method is not None and method(state) is True:
+        answer = method(state) if method is not None else None
+        if isinstance(answer, (bool, np.bool_)) and answer:
             state.stop()
     return state.reason is None
 
@@ -166,7 +168,7 @@ class _Trainer:
         self.optimizer = optimizer
         self.batch_size = int(batch_size)
         self.seed = int(seed)
-        self.shuffle = bool(shuffle)
+        self.shuffle = check_flag("fit", "shuffle", shuffle)
         self.nonfinite = nonfinite
         self.x, self.y = _samples(network, data, "data", "x", "y")
         self.validation = None if validation is None else _samples(network, validation, "validation", "xv", "yv")
@@ -192,8 +194,8 @@ class _Trainer:
         if before is None:
             raise ValueError("[fit] resume is True but the network has no training state; fit it first, or load one")
         for name, value in self._identity().items():
-            if before[name] != value:
-                raise ValueError(f"[fit] resume needs the same {name}: it was {before[name]} and is now {value}")
+            if before.get(name) != value:
+                raise ValueError(f"[fit] resume needs the same {name}: it was {before.get(name)} and is now {value}")
         self.step = int(before["step"])
         self._epoch_sum, self._epoch_samples, self._epoch_correct = before["epoch"]
 

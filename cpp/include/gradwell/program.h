@@ -124,7 +124,9 @@ class Program {
   Matrix<const T> run_forward(Context, Matrix<const T> x, Recorder<T>* recorder);
   void run_backward(Context, Matrix<T> dy, Matrix<T> dx, Recorder<T>* recorder);
   LossResult run_step(Context, LossKind, const Samples<T>&, Recorder<T>* recorder);
-  Fault check_step(Context, const LossResult&, Sgd) const;
+  double largest(Context, const T* block, const Slice&) const;
+  double largest_parameter(Context) const;
+  Fault check_step(Context, const LossResult&, Sgd, double* bound) const;
   void update_parameters(Context, Sgd, Recorder<T>* recorder);
 
   Index inputs_;

@@ -1,5 +1,5 @@
 // What one pass over an array tells. Sums, extremes and moments run over the finite elements; `nans` and
-// `infs` count the others. With denormals flushed, a denormal counts as zero.
+// `infs` count the others; where none is finite, what cannot be said is NaN. With denormals flushed, a denormal counts as zero.
 //
 // Sums are partial sums over chunks of 4096 elements, added in order, in double: the same bits at any thread
 // count. For float64 a second pass with scaled squares follows where squares would overflow or underflow.

@@ -202,7 +202,7 @@ Statistics measure(Context context, const T* x, Index count, std::uint64_t* hist
   const double back = 1.0 / static_cast<double>(frame.scale);
   Statistics s;
   s.count = count;
-  s.norm = root(all.squares) * back;
+  s.norm = finite || count == 0 ? root(all.squares) * back : unknown;
   s.rms = finite ? root(all.squares / n) * back : unknown;
   s.mean = finite ? all.sum / n * back : unknown;
   const double moved_mean = all.shifted_sum / n;

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 32  # of a layer table; the layers in the middle of a deeper network are left out
 _SHRINKS, _GROWS = 0.8, 1.25  # a gain between these is called steady
+_FLAT, _DEAD = 0.6, 0.2  # shares of outputs and of units worth a note
 _WIDTH = 100
 
 
@@ -139,12 +140,10 @@ def _note(norm: float, broken: int, gain: float, weight: float, derivative: floa
 
 
 def _units(saturated: float, dead: float) -> str:
-    parts = []
-    if saturated > 0.25:
-        parts.append(f"{saturated:.0%} saturated")
-    if dead > 0.25:
-        parts.append(f"{dead:.0%} dead")
-    return ", ".join(parts)
+    if dead > _DEAD:
+        return f"{dead:.0%} dead"
+    # Half of a healthy relu layer's outputs are saturated: that is no news.
+    return f"{saturated:.0%} saturated" if saturated > _FLAT else ""
 
 
 def _number(value: float) -> str:
