@@ -71,7 +71,7 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
   gradients_ = Block<T>(size_);
   for (auto& layer : layers_) layer->bind_parameters(parameters_.data(), gradients_.data());
   layer_inputs_.resize(layers_.size());
-  recorder_ = std::make_unique<Recorder<T>>(stages_, slices_.size());
+  recorder_ = std::make_unique<Recorder<T>>(stages_, slices_.size(), dead_window);
 }
 
 template <class T>

@@ -87,7 +87,7 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   reserve(samples.x.rows);
   kept_ = 0;
   if (!record) return run_step(context, loss, samples, nullptr);
-  Recorder<T> recorder(stages_, slices_.size());
+  Recorder<T> recorder(stages_, slices_.size(), samples.x.rows);  // this batch is the window
   recorder.begin(*record, 0);
   return run_step(context, loss, samples, &recorder);
 }

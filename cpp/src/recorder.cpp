@@ -15,12 +15,12 @@ constexpr std::size_t usual_bins = 48;
 }  // namespace
 
 template <class T>
-Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::size_t parameters)
+Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::size_t parameters, Index window)
     : stages_(stages.size()),
       parameters_(parameters),
+      window_(window),
       seen_(stages.size(), 0),
       dead_(stages.size(), not_measured),
-      complete_(stages.size(), false),
       histogram_(exponent_bins, 0) {
   for (const StageInfo& stage : stages) alive_.emplace_back(static_cast<std::size_t>(stage.outputs), 0);
 }
@@ -89,13 +89,9 @@ void Recorder<T>::saturation(const Pass<T>& pass, int stage, Activation activati
   StageEntry& entry = stage_entry(stage);
   entry.saturated = static_cast<double>(flat) / static_cast<double>(saved.rows * saved.columns);
   seen_[s] += saved.rows;
-  const bool full = seen_[s] >= dead_window;
-  if (full || !complete_[s]) {
+  if (seen_[s] >= window_) {
     const auto dead = std::count(alive.begin(), alive.end(), 0);
     dead_[s] = static_cast<double>(dead) / static_cast<double>(alive.size());
-  }
-  if (full) {
-    complete_[s] = true;
     seen_[s] = 0;
     std::fill(alive.begin(), alive.end(), std::uint8_t{0});
   }

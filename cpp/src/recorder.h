@@ -11,7 +11,8 @@ struct Pass;
 template <class T>
 class Recorder {
  public:
-  Recorder(const std::vector<StageInfo>& stages, std::size_t parameters);
+  // `window`: samples a unit must have been inactive for to be called dead.
+  Recorder(const std::vector<StageInfo>& stages, std::size_t parameters, Index window);
 
   // Room for `steps` more records, so that none of them allocates (but for unusually wide histograms).
   void reserve(Record& record, std::size_t steps) const;
@@ -32,12 +33,12 @@ class Recorder {
   StageEntry& stage_entry(int stage) { return record_->stages[record_->stages.size() - stages_ + stage]; }
 
   std::size_t stages_, parameters_;
+  Index window_;
   Record* record_ = nullptr;
   // For `dead`: which units have been alive in this window, and how far the window has come.
   std::vector<std::vector<std::uint8_t>> alive_;
   std::vector<Index> seen_;
   std::vector<double> dead_;
-  std::vector<bool> complete_;
   std::vector<std::uint64_t> histogram_;
 };
 

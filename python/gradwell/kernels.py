@@ -5,7 +5,8 @@ Bad input raises ValueError or TypeError that names the operation, the argument 
 count as zero inside a kernel. Each function has its plain counterpart in `gradwell.reference`.
 """
 
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -282,7 +283,8 @@ def sgd_update(
     _core.sgd_update(parameter, gradient, learning_rate, weight_decay, l2)
 
 
-class GradientStatistics(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientStatistics:
     """What one pass over an array tells; sums, moments and extremes run over its finite elements."""
 
     count: int

@@ -205,8 +205,8 @@ class GradientRecord:
     def dead(self) -> Array:
         """Return the fraction of units saturated for all samples of the window (records, layers).
 
-        The window is the recorded steps that make up 1,000 samples; the figure is that of the last full window, or, before
-        one is full, of the samples so far.
+        The window is the recorded steps that make up 1,000 samples, and the figure that of the last full window: not
+        measured before there is one. In a record made by `gradients` the one batch is the window.
         """
         return self._picked("stages", list(range(len(self.layers))), 2)
 

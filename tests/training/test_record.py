@@ -124,6 +124,7 @@ def test_a_unit_that_wakes_up_is_not_dead(rng):
         stats=True,
     )
     dead = history.gradients.dead()[:, 0]
+    assert np.isnan(dead[:9]).all(), "not measured before a window is full"
     assert dead[9] == 1, "the first window saw it inactive throughout"
     assert dead[19] == 0, "the second saw it active once"
     assert dead[29] == 1 and dead[39] == 0
