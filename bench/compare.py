@@ -5,6 +5,7 @@ turns, so that a slow moment of the machine falls on both. Best and median are p
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -61,7 +62,7 @@ class Torch:
         torch.set_num_threads(THREADS)
         self.torch = torch
         layers = []
-        for i, (n_in, n_out) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+        for i, (n_in, n_out) in enumerate(itertools.pairwise(SIZES)):
             linear = torch.nn.Linear(n_in, n_out)
             with torch.no_grad():
                 linear.weight.copy_(torch.from_numpy(weights[f"{2 * i}.weight"].T.copy()))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from gradwell import kernels, reference
 
 N = 65536

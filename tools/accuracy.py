@@ -14,7 +14,7 @@ CHUNK = 2**22
 
 
 def exact(name, x):
-    """The function in float64, whose error is some 2^-29 of a float32 unit."""
+    """Return the function in float64, whose error is some 2^-29 of a float32 unit."""
     if name == "sigmoid":
         tail = np.exp(-np.abs(x))
         return np.where(x < 0, tail, 1.0) / (1.0 + tail)

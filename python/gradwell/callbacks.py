@@ -59,7 +59,9 @@ def check_callbacks(callbacks: Iterable[Any]) -> list[Any]:
     listeners = list(callbacks)
     for listener in listeners:
         if isinstance(listener, type):
-            raise TypeError(f"[fit] callbacks has the class {listener.__name__}; needs an object: {listener.__name__}(...)")
+            raise TypeError(
+                f"[fit] callbacks has the class {listener.__name__}; needs an object: {listener.__name__}(...)"
+            )
         if not any(hasattr(listener, event) for event in events):
             raise TypeError(f"[fit] callbacks has a {type(listener).__name__}; needs one of {', '.join(events)}")
     return listeners

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from gradwell.losses import check_loss, prepare_targets
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord

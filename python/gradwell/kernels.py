@@ -329,7 +329,8 @@ def gradient_statistics(array: Array, *, flush_denormals: bool = True) -> Gradie
     occupied = np.flatnonzero(histogram)
     first, last = (int(occupied[0]), int(occupied[-1]) + 1) if occupied.size else (0, 0)
     exponents = np.arange(first, last) - _core.exponent_bias
-    return GradientStatistics(*numbers, exponents, histogram[first:last].astype(np.int64))
+    everything = (*numbers, exponents, histogram[first:last].astype(np.int64))
+    return GradientStatistics(*everything)
 
 
 def exp(x: Array, *, flush_denormals: bool = True) -> Array:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gradwell.checks import check_count
-from gradwell.checks import check_flag, check_number
+from gradwell.checks import check_count, check_flag, check_number
 from gradwell.initializers import Initializer, get
 from gradwell.kernels import ACTIVATIONS
 

@@ -197,10 +197,8 @@ def dense_backward(
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array]:
     """Return dx = d W', dW = x' d, db = sum over the batch of d, with d = dy * f'. Rumelhart et al., 1986."""
-    if activation == "identity":
-        delta = _wide(dy)
-    else:
-        delta = activation_backward(dy, activation, x=z, y=y, alpha=alpha)
+    plain = activation == "identity"
+    delta = _wide(dy) if plain else activation_backward(dy, activation, x=z, y=y, alpha=alpha)
     dx = delta @ _wide(weight).T if need_dx else None
     return dx, _wide(x).T @ delta, delta.sum(axis=0)
 

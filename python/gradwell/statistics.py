@@ -163,8 +163,8 @@ class GradientRecord:
     def gain(self, part: str = "total") -> Array:
         """Return |delta^l| / |delta^(l+1)| (records, layers), or one of its two factors.
 
-        "weight" is |dC/dy^l| / |delta^(l+1)|, what the weights above do; "derivative" is |delta^l| / |dC/dy^l|, what the
-        activation does; "total" is their product. The last layer has no layer above: its total and weight part
+        "weight" is |dC/dy^l| / |delta^(l+1)|, what the weights above do; "derivative" is |delta^l| / |dC/dy^l|, what
+        the activation does; "total" is their product. The last layer has no layer above: its total and weight part
         are not measured.
         """
         error = self.norm("error")
@@ -256,7 +256,7 @@ class GradientRecord:
             return self.layers.index(layer)
         if isinstance(layer, int) and -len(self.layers) <= layer < len(self.layers):
             return layer % len(self.layers)
-        raise ValueError(f'[record] layer is {layer!r}; needs a position or one of {", ".join(self.layers)}')
+        raise ValueError(f"[record] layer is {layer!r}; needs a position or one of {', '.join(self.layers)}")
 
     def _joined(self, key: str, empty_shape: tuple[int, ...]) -> Array:
         if len(self._chunks) > 1:  # join once: later questions find one chunk

@@ -74,8 +74,8 @@ def fit(
     callbacks
         Objects like `gradwell.callbacks.Callback`.
     nonfinite
-        What to do when a step makes a NaN or an infinity: "raise" NonFiniteError, "stop", or "skip" the step. Its update
-        is never applied.
+        What to do when a step makes a NaN or an infinity: "raise" NonFiniteError, "stop", or "skip" the step. Its
+        update is never applied.
     resume
         Go on from `network.training_state`, as an earlier fit or `gradwell.load` left it: the same bits as if there
         had been no stop. `epochs` counts from the beginning.
@@ -298,4 +298,3 @@ def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: st
 def _shape(value: Any) -> str:
     size = f" of {len(value)}" if hasattr(value, "__len__") else ""
     return f"a {type(value).__name__}{size}"
-

@@ -2,6 +2,7 @@ import hashlib
 from importlib import resources
 
 import numpy as np
+
 from gradwell import datasets
 
 

@@ -3,10 +3,11 @@ import struct
 
 import numpy as np
 import pytest
-from gradwell import datasets
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from gradwell import datasets
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 

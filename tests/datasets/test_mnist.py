@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gradwell import datasets
 
 module = importlib.import_module("gradwell.datasets.mnist")  # the name in the package is the function

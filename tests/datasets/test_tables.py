@@ -3,10 +3,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from gradwell import datasets
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from gradwell import datasets
 
 
 @pytest.fixture

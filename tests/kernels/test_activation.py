@@ -9,9 +9,7 @@ from gradwell import kernels, reference
 FROM_OUTPUT = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu")
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-39, -1e-39, 1e-310, -1e-310, 1e-30, -1e-30, 1e30, -1e30]
 ROUNDINGS = "a few operations of at most 2 ulp each; gelu's tail multiplies the rounding of x by x^2"
-FLUSHED = (
-    1024  # x * sigmoid(x) or 4 exp(-2x): a factor below the smallest normal is flushed, the product is not
-)
+FLUSHED = 1024  # x * sigmoid(x) or 4 exp(-2x): a factor below the smallest normal is flushed, the product is not
 
 
 def limit(x, dtype, activation):
@@ -38,9 +36,7 @@ def inputs(dtype):
     """Both tails to where the result underflows, fine steps around 0, and every magnitude."""
     top = 110 if dtype == np.float32 else 760
     sizes = np.geomspace(1e-37, 1e30, 400)
-    return np.concatenate([np.linspace(-top, top, 4001), np.linspace(-4, 4, 2001), sizes, -sizes]).astype(
-        dtype
-    )
+    return np.concatenate([np.linspace(-top, top, 4001), np.linspace(-4, 4, 2001), sizes, -sizes]).astype(dtype)
 
 
 def check_forward(x, activation):
@@ -92,9 +88,7 @@ def test_result_does_not_depend_on_position(activation, dtype, rng):
     dx = kernels.activation_backward(dy, activation, x=x)
     for length in range(66):
         np.testing.assert_array_equal(kernels.activation_forward(x[:length], activation), y[:length])
-        np.testing.assert_array_equal(
-            kernels.activation_backward(dy[:length], activation, x=x[:length]), dx[:length]
-        )
+        np.testing.assert_array_equal(kernels.activation_backward(dy[:length], activation, x=x[:length]), dx[:length])
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65])

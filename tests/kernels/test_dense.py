@@ -37,9 +37,7 @@ def test_every_tail_is_exact_on_whole_numbers(axis, dtype, rng):
         weight = whole(rng, (inputs, outputs), dtype)
         bias = whole(rng, outputs, dtype)
         dy = whole(rng, (batch, outputs), dtype)
-        np.testing.assert_array_equal(
-            kernels.dense_forward(x, weight, bias), reference.dense_forward(x, weight, bias)
-        )
+        np.testing.assert_array_equal(kernels.dense_forward(x, weight, bias), reference.dense_forward(x, weight, bias))
         np.testing.assert_array_equal(
             kernels.dense_forward(x, weight, bias, "relu"), reference.dense_forward(x, weight, bias, "relu")
         )
@@ -128,9 +126,7 @@ def test_gradients_match_autograd(activation, shape, size, seed):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(batch, inputs)) * size
     weight, bias = rng.normal(size=(inputs, outputs)), rng.normal(size=outputs)
-    dy = (
-        rng.normal(size=(batch, outputs)) * 1e-20
-    )  # a vanished gradient must still be right element by element
+    dy = rng.normal(size=(batch, outputs)) * 1e-20  # a vanished gradient must still be right element by element
 
     def cost(x, weight, bias):
         return anp.sum(dy * AUTOGRAD[activation](anp.dot(x, weight) + bias))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from gradwell import kernels
 
 pytestmark = pytest.mark.slow

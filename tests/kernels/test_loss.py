@@ -76,9 +76,7 @@ def test_class_numbers_are_one_hot_rows(name, dtype, rng):
     for targets in (rows.astype(dtype), rows, rows.astype(np.int32), rows.astype(np.float32)):
         other_loss, other_gradient = getattr(kernels, name)(a, targets)
         assert_close(other_loss, loss, relative=4 * np.finfo(dtype).eps, reason="adds terms that are 0")
-        assert_close(
-            other_gradient, gradient, relative=4 * np.finfo(dtype).eps, reason="adds terms that are 0"
-        )
+        assert_close(other_gradient, gradient, relative=4 * np.finfo(dtype).eps, reason="adds terms that are 0")
     for integer in (np.int8, np.uint8, np.int32, np.int64):
         assert getattr(kernels, name)(a, classes.astype(integer))[0] == loss
 
@@ -92,9 +90,7 @@ def test_huge_logits_neither_overflow_nor_lose_the_loss(name, size, dtype):
     expected_loss, expected_gradient = getattr(reference, name)(a, targets)
     eps = np.finfo(dtype).eps
     assert_close(loss, expected_loss, relative=8 * eps, reason="the largest term decides")
-    assert_close(
-        gradient, expected_gradient, relative=8 * eps, cancellation_scale=1 / 3, reason="softmax - t cancels"
-    )
+    assert_close(gradient, expected_gradient, relative=8 * eps, cancellation_scale=1 / 3, reason="softmax - t cancels")
 
 
 def test_sigmoid_of_a_sure_and_right_answer_keeps_its_tiny_loss(dtype):

@@ -67,9 +67,7 @@ def test_float64_random_samples(name, rng):
 
 @each_function
 def test_special_values(name, dtype):
-    x = np.array(
-        [np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 1e-310, -1e-310, 1e-39, -1e-39, 1e30, -1e30] * 3, dtype
-    )
+    x = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 1e-310, -1e-310, 1e-39, -1e-39, 1e30, -1e30] * 3, dtype)
     flushed = np.where(np.abs(x) < np.finfo(dtype).tiny, dtype(0), x)
     assert_close(
         kernels.__dict__[name](x),

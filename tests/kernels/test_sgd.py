@@ -22,9 +22,7 @@ def check(parameter, gradient, learning_rate, **decay):
     )
 
 
-@pytest.mark.parametrize(
-    "decay", [{}, {"weight_decay": 0.3}, {"l2": 0.7}, {"weight_decay": 0.3, "l2": 0.7}], ids=str
-)
+@pytest.mark.parametrize("decay", [{}, {"weight_decay": 0.3}, {"l2": 0.7}, {"weight_decay": 0.3, "l2": 0.7}], ids=str)
 def test_every_tail(decay, dtype, rng):
     for length in range(66):
         parameter, gradient = rng.normal(size=(2, length)).astype(dtype)

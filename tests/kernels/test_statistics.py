@@ -118,9 +118,7 @@ def test_float32_is_summed_in_double():
     x = np.ones(2**20 + 1, np.float32)
     x[0] = 2**13
     got = kernels.gradient_statistics(x)
-    assert_close(
-        got.norm**2, 2.0**26 + 2**20, relative=1e-14, reason="sums of whole numbers are exact in double"
-    )
+    assert_close(got.norm**2, 2.0**26 + 2**20, relative=1e-14, reason="sums of whole numbers are exact in double")
 
 
 def test_memory_layout_does_not_matter(relayout, dtype, rng):

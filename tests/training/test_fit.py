@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from compare import assert_close
-from gradwell import reference
 
 import gradwell as gw
+from gradwell import reference
 
 
 def plain_fit(net, x, y, loss, rate, decay, batch, epochs, seed, activation):
@@ -26,9 +26,7 @@ def plain_fit(net, x, y, loss, rate, decay, batch, epochs, seed, activation):
             losses.append(cost)
             for i in reversed(range(len(names))):
                 kind = "identity" if i == len(names) - 1 else activation
-                dy, dweight, dbias = reference.dense_backward(
-                    dy, values[i], p[f"{names[i]}.weight"], kind, z=zs[i]
-                )
+                dy, dweight, dbias = reference.dense_backward(dy, values[i], p[f"{names[i]}.weight"], kind, z=zs[i])
                 p[f"{names[i]}.weight"] = p[f"{names[i]}.weight"] * (1 - rate * decay) - rate * dweight
                 p[f"{names[i]}.bias"] = p[f"{names[i]}.bias"] - rate * dbias
     return p, losses
@@ -40,9 +38,7 @@ def test_weights_after_two_epochs_match_plain_numpy(activation, loss, rng):
     x, y = rng.normal(size=(53, 7)), rng.integers(0, 4, 53)
     net = gw.mlp([7, 9, 6, 4], activation=activation, bias_init="normal", seed=2, dtype="float64")
     expected, losses = plain_fit(net, x, y, loss, 0.05, 0.01, 10, 2, 5, activation)
-    history = gw.fit(
-        net, (x, y), loss=loss, optimizer=gw.SGD(0.05, weight_decay=0.01), batch_size=10, epochs=2, seed=5
-    )
+    history = gw.fit(net, (x, y), loss=loss, optimizer=gw.SGD(0.05, weight_decay=0.01), batch_size=10, epochs=2, seed=5)
     assert_close(history.step_loss, np.array(losses), relative=1e-11, reason="twelve steps of rounding")
     for name, view in net.parameters.items():
         assert_close(view, expected[name], relative=1e-9, floor=1e-3, reason="twelve steps of rounding")

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from autograd import grad
 from compare import assert_close
-from gradwell import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradwell as gw
+from gradwell import reference
 
 SMOOTH = ("sigmoid", "tanh", "softplus", "silu", "gelu", "elu", "selu")
 
@@ -19,9 +19,7 @@ def loss_of(net, parameters, x, y, loss):
     value = x
     for name, kind, _, _ in net.program.stages:
         activation = kind.split("+")[1] if "+" in kind else "identity"
-        value = reference.dense_forward(
-            value, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"), activation
-        )
+        value = reference.dense_forward(value, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"), activation)
     return getattr(reference, loss)(value, y)[0]
 
 

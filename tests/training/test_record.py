@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 from compare import assert_close
-from gradwell import reference
-from gradwell.statistics import QUANTITIES
 
 import gradwell as gw
+from gradwell import reference
+from gradwell.statistics import QUANTITIES
 
 SUMS = "sums of a few hundred terms in double of values rounded to the dtype"
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gradwell.datasets.idx import load_idx
 from numpy.typing import NDArray
+
+from gradwell.datasets.idx import load_idx
 
 # Published name of each file, and the MD5 of its .gz.
 _FILES = {
