@@ -4,8 +4,9 @@ import math
 import numpy as np
 import pytest
 
+import gradwell as gw
 from gradwell.experiments import EXPERIMENTS, Check, Options, Result, listing, run
-from gradwell.experiments.experiment import few_seeds, published_file
+from gradwell.experiments.experiment import few_seeds, over_seeds, published_file
 
 
 @pytest.mark.parametrize(("value", "holds"), [(1.0, True), (2.0, True), (0.999, False), (2.001, False)])
@@ -71,3 +72,14 @@ def test_registry():
     assert all(name in listing() for name in EXPERIMENTS)
     with pytest.raises(ValueError, match="no experiment 'nonsense', needed one of nielsen-gradients"):
         run("nonsense")
+
+
+def test_over_seeds_keeps_the_order_and_puts_the_threads_back():
+    threads = gw.num_threads()
+    seen = []
+    rows = over_seeds(5, lambda seed: np.array([seed, gw.num_threads()]), lambda: seen.append(1))
+    assert rows.tolist() == [[seed, 1] for seed in range(5)]
+    assert len(seen) == 5
+    with pytest.raises(ZeroDivisionError):
+        over_seeds(3, lambda seed: np.array([1 // seed]), lambda: None)
+    assert gw.num_threads() == threads

@@ -1,0 +1,67 @@
+"""Published experiments, each with its published figures beside what is measured here.
+
+An experiment is a module with ``run(options) -> Result``. A module is imported only when it is asked for.
+"""
+
+import importlib
+from typing import Final, NamedTuple
+
+from gradwell.experiments.experiment import Check, Options, Result
+
+__all__ = ["EXPERIMENTS", "Check", "Entry", "Options", "Result", "listing", "run"]
+
+
+class Entry(NamedTuple):
+    """One experiment: where it is, and what it shows."""
+
+    module: str
+    summary: str
+
+
+EXPERIMENTS: Final[dict[str, Entry]] = {
+    "nielsen-gradients": Entry("nielsen_gradients", "gradient norm of each hidden layer before training"),
+    "nielsen-curves": Entry("nielsen_curves", "how fast each hidden layer learns over 500 epochs"),
+    "nielsen-depth": Entry("nielsen_depth", "validation accuracy with one to four hidden layers"),
+    "neuron-chain": Entry("neuron_chain", "a gradient as a product, factor by factor, against backpropagation"),
+    "activation-derivatives": Entry("activation_derivatives", "every activation, its derivative and its bound"),
+}
+
+
+def listing() -> str:
+    """Return the names and what each shows, one a line."""
+    width = max(map(len, EXPERIMENTS))
+    return "\n".join(f"  {name:<{width}}  {entry.summary}" for name, entry in EXPERIMENTS.items())
+
+
+def run(name: str, options: Options | None = None) -> Result:
+    """Run an experiment by name.
+
+    Parameters
+    ----------
+    name
+        A key of `EXPERIMENTS`.
+    options
+        Where the data is, how many seeds, whether to show progress.
+
+    Returns
+    -------
+    Result
+        Figures, checks, a text and a way to draw it.
+
+    Raises
+    ------
+    ValueError
+        Unknown name, or an option that does not fit.
+    FileNotFoundError
+        The experiment needs MNIST and it was not found.
+
+    Examples
+    --------
+    >>> run("activation-derivatives").holds
+    True
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"[reproduce] there is no experiment {name!r}, needed one of {', '.join(EXPERIMENTS)}")
+    module = importlib.import_module(f"gradwell.experiments.{EXPERIMENTS[name].module}")
+    result: Result = module.run(options or Options())
+    return result
