@@ -49,8 +49,8 @@ py::object backward(const py::object& dy, const py::object& name, const py::obje
     T* dx = out.mutable_data();
     const Index n = upstream.size;
     call([&](Context c) {
-      kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input,
-                                       {upstream.data, 1, n, n}, {saved.data, 1, n, n}, {dx, 1, n, n});
+      kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input, {upstream.data, 1, n, n},
+                                       {saved.data, 1, n, n}, {dx, 1, n, n});
     });
     return out;
   });
@@ -81,15 +81,13 @@ py::object prelu_backward(const py::object& dy, const py::object& x, const py::o
     using T = decltype(zero);
     const auto upstream = input_matrix<T>(op, "dy", dy);
     const auto in = input_matrix<T>(op, "x", x, "dy");
-    check(shape_of(upstream.owner) == shape_of(in.owner), op, "dy has shape ", shape_of(upstream.owner),
-          " but x has ", shape_of(in.owner));
+    check(shape_of(upstream.owner) == shape_of(in.owner), op, "dy has shape ", shape_of(upstream.owner), " but x has ",
+          shape_of(in.owner));
     const auto k = slopes<T>(op, slope, in.view.columns, "dy");
     auto dx = output_matrix<T>(in.view.rows, in.view.columns);
     py::array_t<T> dslope(in.view.columns);
     T* sums = dslope.mutable_data();
-    call([&](Context c) {
-      kernels<T>().activation.prelu_backward(c, upstream.view, in.view, k.data, dx.view, sums);
-    });
+    call([&](Context c) { kernels<T>().activation.prelu_backward(c, upstream.view, in.view, k.data, dx.view, sums); });
     return py::make_tuple(std::move(dx.owner), std::move(dslope));
   });
 }

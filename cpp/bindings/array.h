@@ -19,7 +19,9 @@ namespace py = pybind11;
 inline std::string type_name(const py::handle& object) {
   return py::str(py::type::handle_of(object).attr("__name__"));
 }
-inline std::string shape_of(const py::array& array) { return py::str(array.attr("shape")); }
+inline std::string shape_of(const py::array& array) {
+  return py::str(array.attr("shape"));
+}
 
 inline py::array as_array(const char* operation, const char* name, const py::object& object) {
   check<TypeError>(py::isinstance<py::array>(object), operation, name, " is of type ", type_name(object),
@@ -89,8 +91,7 @@ struct InputVector {
 
 // Any shape, read in C order.
 template <class T>
-InputVector<T> input_flat(const char* operation, const char* name, const py::object& object,
-                          const char* first = "x") {
+InputVector<T> input_flat(const char* operation, const char* name, const py::object& object, const char* first = "x") {
   const py::array array = contiguous<T>(checked<T>(operation, name, object, -1, first));
   return {array, static_cast<const T*>(array.data()), array.size()};
 }

@@ -36,10 +36,10 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
   const Activation activation = parse_activation(op, name, alpha);
   const bool plain = activation.kind == ActivationKind::identity;
   const bool output = z.is_none();
-  check(plain || z.is_none() != y.is_none(), op, "activation ", text(op, "activation", name), " needs exactly one of y and z; got ",
-        z.is_none() ? "neither" : "both");
-  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ", text(op, "activation", name),
-        " does not follow from y; give z instead");
+  check(plain || z.is_none() != y.is_none(), op, "activation ", text(op, "activation", name),
+        " needs exactly one of y and z; got ", z.is_none() ? "neither" : "both");
+  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ",
+        text(op, "activation", name), " does not follow from y; give z instead");
   return by_dtype(op, "dy", dy, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const auto upstream = input_matrix<T>(op, "dy", dy);
@@ -85,8 +85,8 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
 void register_dense(py::module_& m) {
   m.def("dense_forward", forward, py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("activation"),
         py::arg("alpha"));
-  m.def("dense_backward", backward, py::arg("dy"), py::arg("x"), py::arg("weight"), py::arg("activation"),
-        py::arg("y"), py::arg("z"), py::arg("alpha"), py::arg("need_dx"));
+  m.def("dense_backward", backward, py::arg("dy"), py::arg("x"), py::arg("weight"), py::arg("activation"), py::arg("y"),
+        py::arg("z"), py::arg("alpha"), py::arg("need_dx"));
 }
 
 }  // namespace gradwell::bindings

@@ -17,9 +17,8 @@ py::object evaluate(const std::string& name, const py::object& outputs, const py
           "; needs at least one row and one column");
     const auto t = input_targets<T>(op, "targets", targets, a.view.rows, a.view.columns);
     auto d = output_matrix<T>(a.view.rows, a.view.columns);
-    const LossResult result = call([&](Context c) {
-      return kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view);
-    });
+    const LossResult result =
+        call([&](Context c) { return kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view); });
     return py::make_tuple(result.sum / static_cast<double>(a.view.rows), std::move(d.owner));
   });
 }

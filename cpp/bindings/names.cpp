@@ -10,8 +10,7 @@ namespace {
 
 constexpr const char* activations[] = {"identity", "sigmoid", "tanh",     "relu", "leaky_relu",
                                        "elu",      "selu",    "softplus", "silu", "gelu"};
-constexpr const char* losses[] = {"softmax_cross_entropy", "sigmoid_cross_entropy", "quadratic",
-                                  "mean_squared_error"};
+constexpr const char* losses[] = {"softmax_cross_entropy", "sigmoid_cross_entropy", "quadratic", "mean_squared_error"};
 
 template <std::size_t N>
 int find(const char* operation, const char* what, const py::object& object, const char* const (&names)[N]) {
@@ -40,7 +39,8 @@ Activation parse_activation(const char* operation, const py::object& name, const
     check_scalar(std::isfinite(scale) && scale > 0, operation, "alpha", scale, "a finite number above 0");
     return {kind, scale};
   }
-  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", text(operation, "activation", name), " has none; leaky_relu and elu do");
+  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", text(operation, "activation", name),
+        " has none; leaky_relu and elu do");
   return {kind, 0};
 }
 

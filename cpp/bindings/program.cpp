@@ -2,8 +2,8 @@
 
 #include <pybind11/stl.h>
 
-#include "record.h"
 #include "names.h"
+#include "record.h"
 #include "targets.h"
 
 namespace gradwell::bindings {
@@ -108,8 +108,8 @@ py::dict record_gradients(Program<T>& program, const py::object& x, const py::ob
   const auto in = samples("gradients", program, x, y);
   Record record;
   const LossResult r = call([&](Context c) { return program.record_gradients(c, kind, in.view, &record); }, flush);
-  py::dict result = record_arrays(record, static_cast<Index>(program.stages().size()),
-                                  static_cast<Index>(program.slices().size()));
+  py::dict result =
+      record_arrays(record, static_cast<Index>(program.stages().size()), static_cast<Index>(program.slices().size()));
   result["loss"] = r.sum / static_cast<double>(in.view.x.rows);
   result["correct"] = r.correct;
   return result;
@@ -138,14 +138,14 @@ InputVector<Index> row_numbers(const py::object& order, Index rows) {
 }
 
 template <class T>
-py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& order,
-               const Plan& plan, bool flush) {
+py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& order, const Plan& plan,
+               bool flush) {
   const TrainPlan parsed = plan.parse();
   const auto in = samples("fit", program, x, y);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
   Record record;
-  const TrainResult r = call(
-      [&](Context c) { return program.train(c, parsed, in.view, rows.data, rows.size, &record); }, flush);
+  const TrainResult r =
+      call([&](Context c) { return program.train(c, parsed, in.view, rows.data, rows.size, &record); }, flush);
   constexpr const char* faults[] = {"", "loss", "gradient", "update"};
   py::array_t<double> losses(static_cast<Index>(r.losses.size()));
   std::copy(r.losses.begin(), r.losses.end(), losses.mutable_data());
@@ -158,8 +158,8 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
   result["recorded_seconds"] = r.recorded_seconds;
   result["plain_steps"] = r.plain_steps;
   result["recorded_steps"] = r.recorded_steps;
-  result["record"] = record_arrays(record, static_cast<Index>(program.stages().size()),
-                                   static_cast<Index>(program.slices().size()));
+  result["record"] =
+      record_arrays(record, static_cast<Index>(program.stages().size()), static_cast<Index>(program.slices().size()));
   return result;
 }
 
@@ -169,8 +169,8 @@ py::dict find_producer(Program<T>& program, const py::object& x, const py::objec
   const TrainPlan parsed = plan.parse();
   const auto in = samples("fit", program, x, y);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
-  const Producer p = call(
-      [&](Context c) { return program.find_producer(c, parsed, in.view, rows.data, rows.size); }, flush);
+  const Producer p =
+      call([&](Context c) { return program.find_producer(c, parsed, in.view, rows.data, rows.size); }, flush);
   py::dict values;
   for (const auto& value : p.values) values[py::str(value.first)] = statistics_tuple(value.second);
   py::dict result;
@@ -210,7 +210,8 @@ void register_type(py::module_& m, const char* name) {
       .def_property_readonly("parameter_stages",
                              [](const Program<T>& program) {
                                std::vector<py::tuple> slices;
-                               for (const Slice& s : program.slices()) slices.push_back(py::make_tuple(s.name, s.stage));
+                               for (const Slice& s : program.slices())
+                                 slices.push_back(py::make_tuple(s.name, s.stage));
                                return slices;
                              })
       .def("parameters", [](const py::object& self) { return slice_views<T>(self, false); })
@@ -228,10 +229,9 @@ void register_type(py::module_& m, const char* name) {
 }  // namespace
 
 void register_program(py::module_& m) {
-  py::class_<Plan>(m, "Plan")
-      .def(py::init<std::string, double, double, double, Index, Index, Index>(), py::arg("loss"),
-           py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), py::arg("batch"), py::arg("first_step"),
-           py::arg("record_every"));
+  py::class_<Plan>(m, "Plan").def(py::init<std::string, double, double, double, Index, Index, Index>(), py::arg("loss"),
+                                  py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), py::arg("batch"),
+                                  py::arg("first_step"), py::arg("record_every"));
   register_type<float>(m, "Program32");
   register_type<double>(m, "Program64");
 }

@@ -26,9 +26,9 @@ py::dict record_arrays(const Record& record, Index stages, Index parameters) {
   Index* where = histograms.mutable_data();
   for (const RecordEntry& entry : record.entries) {
     const Statistics& s = entry.statistics;
-    for (double value : {static_cast<double>(s.count), s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest,
-                         s.smallest, static_cast<double>(s.zeros), static_cast<double>(s.nans),
-                         static_cast<double>(s.infs)})
+    for (double value :
+         {static_cast<double>(s.count), s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest, s.smallest,
+          static_cast<double>(s.zeros), static_cast<double>(s.nans), static_cast<double>(s.infs)})
       *number++ = value;
     *where++ = entry.low;
     *where++ = entry.bins;

@@ -35,8 +35,7 @@ void update(const py::object& parameter, const py::object& gradient, const py::o
     auto g = input_flat<T>(op, "gradient", gradient, "parameter");
     check(shape_of(p) == shape_of(g.owner), op, "gradient has shape ", shape_of(g.owner), " but parameter has ",
           shape_of(p));
-    if (py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(p, g.owner)) &&
-        p.data() != g.owner.data())
+    if (py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(p, g.owner)) && p.data() != g.owner.data())
       g = input_flat<T>(op, "gradient", g.owner.attr("copy")(), "parameter");
     T* data = static_cast<T*>(p.mutable_data());
     call([&](Context c) { kernels<T>().sgd.update(c, sgd, data, g.data, g.size); });

@@ -18,8 +18,8 @@ py::object measure(const py::object& array, bool flush_denormals) {
     py::array_t<std::uint64_t> histogram(exponent_bins);
     std::uint64_t* bins = histogram.mutable_data();
     std::fill(bins, bins + exponent_bins, std::uint64_t{0});
-    const Statistics s = call(
-        [&](Context c) { return kernels<T>().statistics.measure(c, in.data, in.size, bins); }, flush_denormals);
+    const Statistics s =
+        call([&](Context c) { return kernels<T>().statistics.measure(c, in.data, in.size, bins); }, flush_denormals);
     return py::make_tuple(py::make_tuple(s.count, s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest, s.smallest,
                                          s.zeros, s.nans, s.infs),
                           std::move(histogram));

@@ -18,8 +18,8 @@ InputTargets<T> input_targets(const char* op, const char* name, const py::object
   const py::array array = as_array(op, name, object);
   if (!py::isinstance<py::array_t<Index>>(array)) {
     const auto values = input_matrix<T>(op, name, object, "the outputs");
-    check(values.view.rows == rows && values.view.columns == outputs, op, name, " has shape ",
-          shape_of(values.owner), " but the outputs have (", rows, ", ", outputs, ")");
+    check(values.view.rows == rows && values.view.columns == outputs, op, name, " has shape ", shape_of(values.owner),
+          " but the outputs have (", rows, ", ", outputs, ")");
     return {values.owner, {nullptr, values.view}};
   }
   const auto classes = input_vector<Index>(op, name, object);

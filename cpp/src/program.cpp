@@ -14,13 +14,15 @@ namespace {
 
 constexpr Index alignment = 16;  // numbers: every slice and buffer starts on 64 bytes, in float32 and float64
 
-Index aligned(Index count) { return (count + alignment - 1) / alignment * alignment; }
+Index aligned(Index count) {
+  return (count + alignment - 1) / alignment * alignment;
+}
 
 // a * b, or an error where that is more than an array can hold.
 Index product(Index a, Index b) {
   Index result = 0;
-  check(!__builtin_mul_overflow(a, b, &result) && result < std::numeric_limits<Index>::max() / 64, "network", a,
-        " x ", b, " numbers are more than memory can hold");
+  check(!__builtin_mul_overflow(a, b, &result) && result < std::numeric_limits<Index>::max() / 64, "network", a, " x ",
+        b, " numbers are more than memory can hold");
   return result;
 }
 
@@ -51,7 +53,8 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
     const std::size_t weight = dense ? add_slice(spec.name, "weight", width, units, true) : 0;
     const std::size_t bias = dense && spec.bias ? add_slice(spec.name, "bias", 0, units, false) : 0;
     // A dense layer takes the activation behind it along.
-    const LayerSpec* follower = !dense ? &spec : (i + 1 < specs.size() && specs[i + 1].kind != "dense" ? &specs[++i] : nullptr);
+    const LayerSpec* follower =
+        !dense ? &spec : (i + 1 < specs.size() && specs[i + 1].kind != "dense" ? &specs[++i] : nullptr);
     const bool learned = follower && follower->kind == "prelu";
     const std::size_t slope = learned ? add_slice(follower->name, "slope", 0, units, false) : 0;
     const ActivationPart<T> part(follower ? follower->activation : Activation{ActivationKind::identity, 0},

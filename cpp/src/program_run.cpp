@@ -92,12 +92,12 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   return run_step(context, loss, samples, &recorder);
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                                                \
-  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>);                                      \
-  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);                                     \
-  template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);                               \
-  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index);                       \
-  template LossResult Program<T>::run_step(Context, LossKind, const Samples<T>&, Recorder<T>*);                \
+#define GRADWELL_INSTANTIATE(T)                                                                 \
+  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>);                       \
+  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);                      \
+  template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);                \
+  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index);        \
+  template LossResult Program<T>::run_step(Context, LossKind, const Samples<T>&, Recorder<T>*); \
   template LossResult Program<T>::record_gradients(Context, LossKind, const Samples<T>&, Record*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

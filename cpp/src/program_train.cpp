@@ -22,7 +22,8 @@ double seconds_since(Clock::time_point start) {
 template <class T>
 void Program<T>::gather(const Samples<T>& samples, const Index* order, Index count) {
   const auto bytes = sizeof(T) * static_cast<std::size_t>(inputs_);
-  for (Index i = 0; i < count; ++i) std::memcpy(input_ + i * inputs_, samples.x.data + order[i] * samples.x.stride, bytes);
+  for (Index i = 0; i < count; ++i)
+    std::memcpy(input_ + i * inputs_, samples.x.data + order[i] * samples.x.stride, bytes);
   if (samples.targets.classes) {
     for (Index i = 0; i < count; ++i) classes_.data()[i] = samples.targets.classes[order[i]];
     return;
@@ -199,18 +200,17 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
     producer.stage = slice.stage;
     producer.values = {
         {slice.name, measure(pass, Matrix<const T>{parameters_.data() + slice.offset, 1, count_of, count_of})},
-        {slice.name + " gradient", measure(pass, Matrix<const T>{gradients_.data() + slice.offset, 1, count_of, count_of})}};
+        {slice.name + " gradient",
+         measure(pass, Matrix<const T>{gradients_.data() + slice.offset, 1, count_of, count_of})}};
     if (std::isnan(size)) break;
   }
   return producer;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                                                \
-  template void Program<T>::update(Context, Sgd);                                                              \
-  template TrainResult Program<T>::train(Context, const TrainPlan&, const Samples<T>&, const Index*, Index,    \
-                                         Record*);                                                             \
-  template Producer Program<T>::find_producer(Context, const TrainPlan&, const Samples<T>&, const Index*,      \
-                                              Index);
+#define GRADWELL_INSTANTIATE(T)                                                                                       \
+  template void Program<T>::update(Context, Sgd);                                                                     \
+  template TrainResult Program<T>::train(Context, const TrainPlan&, const Samples<T>&, const Index*, Index, Record*); \
+  template Producer Program<T>::find_producer(Context, const TrainPlan&, const Samples<T>&, const Index*, Index);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

@@ -181,9 +181,7 @@ def test_download_goes_to_the_cache_and_happens_once(tmp_path, monkeypatch):
         "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz",
         "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
     )
-    assert sorted(os.listdir(tmp_path / "cache" / "gradwell" / "mnist")) == sorted(
-        f"{name}.gz" for name in FILES
-    )
+    assert sorted(os.listdir(tmp_path / "cache" / "gradwell" / "mnist")) == sorted(f"{name}.gz" for name in FILES)
     datasets.mnist(download=True)
     datasets.mnist()
     assert len(calls) == 4

@@ -198,9 +198,7 @@ def npz(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    ("stored", "read"), [("f4", "f4"), (">f8", "f8"), ("u1", "f4"), ("?", "f4"), ("f2", "f4")]
-)
+@pytest.mark.parametrize(("stored", "read"), [("f4", "f4"), (">f8", "f8"), ("u1", "f4"), ("?", "f4"), ("f2", "f4")])
 def test_npz_inputs(npz, stored, read):
     data = datasets.load_npz(npz(x=np.eye(3).astype(stored), y=np.arange(3)))
     assert data.x.dtype == np.dtype(read)

@@ -1,5 +1,6 @@
 // What one pass over an array tells. Sums, extremes and moments run over the finite elements; `nans` and
-// `infs` count the others; where none is finite, what cannot be said is NaN. With denormals flushed, a denormal counts as zero.
+// `infs` count the others; where none is finite, what cannot be said is NaN. With denormals flushed, a denormal counts
+// as zero.
 //
 // Sums are partial sums over chunks of 4096 elements, added in order, in double: the same bits at any thread
 // count. For float64 a second pass with scaled squares follows where squares would overflow or underflow.
@@ -15,10 +16,10 @@ constexpr int exponent_bias = 1023;
 
 struct Statistics {
   Index count;
-  double norm;      // sqrt(sum x^2)
-  double rms;       // norm / sqrt(finite count)
+  double norm;  // sqrt(sum x^2)
+  double rms;   // norm / sqrt(finite count)
   double mean;
-  double std;       // population: sqrt(mean of (x - mean)^2)
+  double std;  // population: sqrt(mean of (x - mean)^2)
   double min;
   double max;
   double largest;   // largest |x|

@@ -11,8 +11,12 @@ namespace gradwell {
 namespace {
 
 #if defined(__x86_64__)
-inline unsigned long control_word() { return _mm_getcsr(); }
-inline void set_control_word(unsigned long word) { _mm_setcsr(static_cast<unsigned>(word)); }
+inline unsigned long control_word() {
+  return _mm_getcsr();
+}
+inline void set_control_word(unsigned long word) {
+  _mm_setcsr(static_cast<unsigned>(word));
+}
 constexpr unsigned long flush_bits = 0x8040;  // FTZ and DAZ
 #elif defined(__aarch64__)
 inline unsigned long control_word() {
@@ -20,10 +24,14 @@ inline unsigned long control_word() {
   __asm__ volatile("mrs %0, fpcr" : "=r"(word));
   return word;
 }
-inline void set_control_word(unsigned long word) { __asm__ volatile("msr fpcr, %0" : : "r"(word)); }
+inline void set_control_word(unsigned long word) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(word));
+}
 constexpr unsigned long flush_bits = 1ul << 24;  // FZ
 #else
-inline unsigned long control_word() { return 0; }
+inline unsigned long control_word() {
+  return 0;
+}
 inline void set_control_word(unsigned long) {}
 constexpr unsigned long flush_bits = 0;
 #endif

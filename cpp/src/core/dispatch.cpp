@@ -6,10 +6,10 @@
 
 namespace gradwell {
 
-#define GRADWELL_DECLARE_LEVEL(level)    \
-  namespace level {                      \
-  template <class T>                     \
-  void fill_table(Kernels<T>& table);    \
+#define GRADWELL_DECLARE_LEVEL(level)                        \
+  namespace level {                                          \
+  template <class T>                                         \
+  void fill_table(Kernels<T>& table);                        \
   extern template void fill_table<float>(Kernels<float>&);   \
   extern template void fill_table<double>(Kernels<double>&); \
   }
@@ -63,7 +63,9 @@ const Kernels<double>& kernels<double>() {
   return table<double>;
 }
 
-std::string level_name() { return chosen; }
+std::string level_name() {
+  return chosen;
+}
 
 std::vector<std::string> runnable_levels() {
   std::vector<std::string> names;

@@ -27,9 +27,13 @@ int num_threads() {
   return count > 0 ? count : omp_get_max_threads();
 }
 
-void set_num_threads(int count) { limit = count; }
+void set_num_threads(int count) {
+  limit = count;
+}
 
-bool take_fork_notice() { return notice.exchange(false); }
+bool take_fork_notice() {
+  return notice.exchange(false);
+}
 
 Context make_context(bool flush_denormals) {
   static_cast<void>(registered);

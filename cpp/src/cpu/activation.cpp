@@ -31,9 +31,8 @@ template <class T>
 void forward(Context context, Activation activation, Matrix<const T> x, Matrix<T> y) {
   with_functor<T>(activation, [&](auto f) {
     for_each_run(context, x, y, y, [&](Index xi, Index yi, Index, Index count) {
-      for_each_pack<T>(count, [&](Index i, int n) {
-        store_n<T>(y.data + yi + i, f.value(load_n<T>(x.data + xi + i, n)), n);
-      });
+      for_each_pack<T>(count,
+                       [&](Index i, int n) { store_n<T>(y.data + yi + i, f.value(load_n<T>(x.data + xi + i, n)), n); });
     });
   });
 }
@@ -42,9 +41,8 @@ template <class T>
 void derivative(Context context, Activation activation, Matrix<const T> x, Matrix<T> d) {
   with_functor<T>(activation, [&](auto f) {
     for_each_run(context, x, d, d, [&](Index xi, Index di, Index, Index count) {
-      for_each_pack<T>(count, [&](Index i, int n) {
-        store_n<T>(d.data + di + i, f.derivative(load_n<T>(x.data + xi + i, n)), n);
-      });
+      for_each_pack<T>(
+          count, [&](Index i, int n) { store_n<T>(d.data + di + i, f.derivative(load_n<T>(x.data + xi + i, n)), n); });
     });
   });
 }
@@ -76,8 +74,7 @@ void prelu_forward(Context context, Matrix<const T> x, const T* slope, Matrix<T>
 }
 
 template <class T>
-void prelu_backward(Context context, Matrix<const T> dy, Matrix<const T> x, const T* slope, Matrix<T> dx,
-                    T* dslope) {
+void prelu_backward(Context context, Matrix<const T> dy, Matrix<const T> x, const T* slope, Matrix<T> dx, T* dslope) {
   constexpr Index block = 256;  // columns a task
   parallel_for(context, (x.columns + block - 1) / block, x.rows * x.columns, [&](Index task) {
     const Index first = task * block;

@@ -100,16 +100,26 @@ struct Gelu {
 template <class T, class Body>
 GRADWELL_INLINE void with_functor(Activation activation, Body&& body) {
   switch (activation.kind) {
-    case ActivationKind::identity: return body(Identity<T>{});
-    case ActivationKind::sigmoid: return body(Sigmoid<T>{});
-    case ActivationKind::tanh: return body(Tanh<T>{});
-    case ActivationKind::relu: return body(LeakyRelu<T>{T(0)});
-    case ActivationKind::leaky_relu: return body(LeakyRelu<T>{static_cast<T>(activation.alpha)});
-    case ActivationKind::elu: return body(Elu<T>{T(1), static_cast<T>(activation.alpha)});
-    case ActivationKind::selu: return body(Elu<T>{T(1.0507009873554805), T(1.6732632423543772)});
-    case ActivationKind::softplus: return body(Softplus<T>{});
-    case ActivationKind::silu: return body(Silu<T>{});
-    case ActivationKind::gelu: return body(Gelu<T>{});
+    case ActivationKind::identity:
+      return body(Identity<T>{});
+    case ActivationKind::sigmoid:
+      return body(Sigmoid<T>{});
+    case ActivationKind::tanh:
+      return body(Tanh<T>{});
+    case ActivationKind::relu:
+      return body(LeakyRelu<T>{T(0)});
+    case ActivationKind::leaky_relu:
+      return body(LeakyRelu<T>{static_cast<T>(activation.alpha)});
+    case ActivationKind::elu:
+      return body(Elu<T>{T(1), static_cast<T>(activation.alpha)});
+    case ActivationKind::selu:
+      return body(Elu<T>{T(1.0507009873554805), T(1.6732632423543772)});
+    case ActivationKind::softplus:
+      return body(Softplus<T>{});
+    case ActivationKind::silu:
+      return body(Silu<T>{});
+    case ActivationKind::gelu:
+      return body(Gelu<T>{});
   }
 }
 

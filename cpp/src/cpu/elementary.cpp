@@ -11,9 +11,8 @@ namespace {
 template <class T, Pack<T> (*function)(Pack<T>)>
 void map(Context context, const T* x, T* y, Index count) {
   for_each_chunk(context, count, 8, [&](Index begin, Index end) {
-    for_each_pack<T>(end - begin, [&](Index i, int n) {
-      store_n<T>(y + begin + i, function(load_n<T>(x + begin + i, n)), n);
-    });
+    for_each_pack<T>(end - begin,
+                     [&](Index i, int n) { store_n<T>(y + begin + i, function(load_n<T>(x + begin + i, n)), n); });
   });
 }
 

@@ -83,7 +83,7 @@ void tile(const TileJob<T>& job) {
 #pragma GCC unroll 2
     for (int v = 0; v < Packs; ++v) {
       T* to = job.c + i * job.c_row + v * width;
-      Part && v == Packs - 1 ? store_part(to, sum[i][v], job.last) : store(to, sum[i][v]);
+      Part&& v == Packs - 1 ? store_part(to, sum[i][v], job.last) : store(to, sum[i][v]);
     }
 }
 

@@ -87,7 +87,7 @@ double sigmoid_cross_entropy(const Row<T>& row) {
     if (!row.d) return;
     // For t = 1 and a > 0, sigmoid(a) - 1 = -e / (1 + e), without cancellation.
     const Pack<T> plain = (a < T(0) ? e : broadcast(T(1))) / (e + T(1)) - t;
-    const Pack<T> exact = (a > T(0)) & (t == T(1)) ? -e / (e + T(1)) : plain;
+    const Pack<T> exact = ((a > T(0)) & (t == T(1))) ? -e / (e + T(1)) : plain;
     store_n<T>(row.d + j, exact * row.scale, n);
   });
   return cost;
@@ -107,10 +107,14 @@ double squares(const Row<T>& row, double cost_factor, T gradient_factor) {
 template <class T>
 double cost_of(LossKind kind, const Row<T>& row) {
   switch (kind) {
-    case LossKind::softmax_cross_entropy: return softmax_cross_entropy(row);
-    case LossKind::sigmoid_cross_entropy: return sigmoid_cross_entropy(row);
-    case LossKind::quadratic: return squares<T>(row, 0.5, row.scale);
-    case LossKind::mean_squared_error: break;
+    case LossKind::softmax_cross_entropy:
+      return softmax_cross_entropy(row);
+    case LossKind::sigmoid_cross_entropy:
+      return sigmoid_cross_entropy(row);
+    case LossKind::quadratic:
+      return squares<T>(row, 0.5, row.scale);
+    case LossKind::mean_squared_error:
+      break;
   }
   const double inverse = 1.0 / static_cast<double>(row.columns);
   return squares<T>(row, inverse, static_cast<T>(2 * inverse * static_cast<double>(row.scale)));
@@ -138,7 +142,8 @@ LossResult evaluate(Context context, LossKind kind, Matrix<const T> outputs, Tar
   LossResult result = {0, 0};
   const T scale = static_cast<T>(1.0 / static_cast<double>(batch));
   for (Index first = 0; first < outputs.rows; first += group_rows * most_groups) {
-    const Index rows = outputs.rows - first < group_rows * most_groups ? outputs.rows - first : group_rows * most_groups;
+    const Index rows =
+        outputs.rows - first < group_rows * most_groups ? outputs.rows - first : group_rows * most_groups;
     const Index groups = (rows + group_rows - 1) / group_rows;
     LossResult parts[most_groups];
     parallel_for(context, groups, rows * outputs.columns * 16, [&](Index group) {

@@ -41,9 +41,13 @@ GRADWELL_INLINE Pack<T> polynomial(Pack<T> x, const T (&c)[N]) {
   for (int i = N - 2; i >= 0; --i) sum = fma(sum, x, broadcast(c[i]));
   return sum;
 }
-#define GRADWELL_POLYNOMIAL(name)                                                                          \
-  GRADWELL_INLINE Pack<float> name(Pack<float> x) { return polynomial<float>(x, name##_float); }           \
-  GRADWELL_INLINE Pack<double> name(Pack<double> x) { return polynomial<double>(x, name##_double); }
+#define GRADWELL_POLYNOMIAL(name)                     \
+  GRADWELL_INLINE Pack<float> name(Pack<float> x) {   \
+    return polynomial<float>(x, name##_float);        \
+  }                                                   \
+  GRADWELL_INLINE Pack<double> name(Pack<double> x) { \
+    return polynomial<double>(x, name##_double);      \
+  }
 GRADWELL_POLYNOMIAL(exp_rest)
 GRADWELL_POLYNOMIAL(tanh_rest)
 GRADWELL_POLYNOMIAL(log_rest)
@@ -99,9 +103,9 @@ GRADWELL_INLINE Pack<T> log(Pack<T> x) {
   using C = Constants<T>;
   const auto denormal = x < C::smallest_normal;
   const Pack<T> scaled = denormal ? x * static_cast<T>(1ll << 24) : x;
-  const Bits<T> offset = bits_of(scaled) - C::sqrt_half_bits;
-  const Bits<T> exponent = offset >> Simd<T>::mantissa_bits;
-  const Pack<T> f = from_bits(bits_of(scaled) - (exponent << Simd<T>::mantissa_bits)) - T(1);
+  const Bits<T> bits = bits_of(magnitude<T>(scaled));  // without the sign, so that nothing below overflows
+  const Bits<T> exponent = (bits - C::sqrt_half_bits) >> Simd<T>::mantissa_bits;
+  const Pack<T> f = from_bits(bits - (exponent << Simd<T>::mantissa_bits)) - T(1);
   const Pack<T> k = __builtin_convertvector(exponent, Pack<T>) - (denormal ? broadcast(T(24)) : Pack<T>{});
   const Pack<T> s = f / (f + T(2));
   const Pack<T> z = s * s;

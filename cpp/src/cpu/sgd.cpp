@@ -15,9 +15,7 @@ struct Rule {
   explicit Rule(Sgd sgd)
       : keep(static_cast<T>(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2))),
         rate(static_cast<T>(-sgd.learning_rate)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g) const {
-    return fma(broadcast(rate), g, p * keep);
-  }
+  Pack<T> operator()(Pack<T> p, Pack<T> g) const { return fma(broadcast(rate), g, p * keep); }
 };
 
 template <class T>

@@ -90,8 +90,12 @@ GRADWELL_INLINE __m256i part_mask(const float*, int n) {
 GRADWELL_INLINE __m256i part_mask(const double*, int n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
-GRADWELL_INLINE Pack<float> load_part(const float* p, int n) { return _mm256_maskload_ps(p, part_mask(p, n)); }
-GRADWELL_INLINE Pack<double> load_part(const double* p, int n) { return _mm256_maskload_pd(p, part_mask(p, n)); }
+GRADWELL_INLINE Pack<float> load_part(const float* p, int n) {
+  return _mm256_maskload_ps(p, part_mask(p, n));
+}
+GRADWELL_INLINE Pack<double> load_part(const double* p, int n) {
+  return _mm256_maskload_pd(p, part_mask(p, n));
+}
 GRADWELL_INLINE void store_part(float* p, Pack<float> value, int n) {
   _mm256_maskstore_ps(p, part_mask(p, n), value);
 }
@@ -115,27 +119,47 @@ GRADWELL_INLINE void store_part(T* p, Pack<T> value, int n) {
 
 // a b + c in one rounding where the level has it.
 #if defined(__AVX512F__)
-GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) { return _mm512_fmadd_ps(a, b, c); }
+GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
 GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) {
   return _mm512_fmadd_pd(a, b, c);
 }
 #elif defined(__FMA__)
-GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) { return _mm256_fmadd_ps(a, b, c); }
+GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
 GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) {
   return _mm256_fmadd_pd(a, b, c);
 }
 #elif defined(__aarch64__)
-GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) { return vfmaq_f32(c, a, b); }
-GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) { return vfmaq_f64(c, a, b); }
+GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) {
+  return vfmaq_f32(c, a, b);
+}
+GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) {
+  return vfmaq_f64(c, a, b);
+}
 #else
-GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) { return a * b + c; }
-GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) { return a * b + c; }
+GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) {
+  return a * b + c;
+}
+GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c) {
+  return a * b + c;
+}
 #endif
 
-GRADWELL_INLINE Bits<float> bits_of(Pack<float> x) { return reinterpret_cast<Bits<float>>(x); }
-GRADWELL_INLINE Bits<double> bits_of(Pack<double> x) { return reinterpret_cast<Bits<double>>(x); }
-GRADWELL_INLINE Pack<float> from_bits(Bits<float> x) { return reinterpret_cast<Pack<float>>(x); }
-GRADWELL_INLINE Pack<double> from_bits(Bits<double> x) { return reinterpret_cast<Pack<double>>(x); }
+GRADWELL_INLINE Bits<float> bits_of(Pack<float> x) {
+  return reinterpret_cast<Bits<float>>(x);
+}
+GRADWELL_INLINE Bits<double> bits_of(Pack<double> x) {
+  return reinterpret_cast<Bits<double>>(x);
+}
+GRADWELL_INLINE Pack<float> from_bits(Bits<float> x) {
+  return reinterpret_cast<Pack<float>>(x);
+}
+GRADWELL_INLINE Pack<double> from_bits(Bits<double> x) {
+  return reinterpret_cast<Pack<double>>(x);
+}
 
 template <class T>
 GRADWELL_INLINE Pack<T> magnitude(Pack<T> x) {

@@ -48,15 +48,15 @@ GRADWELL_INLINE void take(Lanes<T>& lane, const T* x, Frame<T> frame) {
     const T size = value < 0 ? -value : value;
     const bool finite = size < infinity;
     const bool zero = value == 0;
-    const T kept = finite ? value : T(0);
+    const T kept = finite && !zero ? value : T(0);  // a flushed denormal is zero here too
     const double scaled = static_cast<double>(kept * frame.scale);
     const double moved = finite ? scaled - static_cast<double>(frame.shift * frame.scale) : 0.0;
     lane.sum[k] += scaled;
     lane.squares[k] += scaled * scaled;
     lane.shifted_sum[k] += moved;
     lane.shifted_squares[k] += moved * moved;
-    lane.min[k] = finite && value < lane.min[k] ? value : lane.min[k];
-    lane.max[k] = finite && value > lane.max[k] ? value : lane.max[k];
+    lane.min[k] = finite && kept < lane.min[k] ? kept : lane.min[k];
+    lane.max[k] = finite && kept > lane.max[k] ? kept : lane.max[k];
     lane.largest[k] = finite && size > lane.largest[k] ? size : lane.largest[k];
     lane.smallest[k] = !zero && size < lane.smallest[k] ? size : lane.smallest[k];
     lane.zeros[k] += zero;
@@ -135,8 +135,7 @@ void count_exponents(const T* x, Index count, std::uint64_t* histogram) {
     __builtin_memcpy(&raw, x + i, sizeof raw);
     ++table[i & 3][(raw & exponent_mask<T>) >> bits];
   }
-  for (int e = 1; e < values - 1; ++e)
-    histogram[e + shift] += table[0][e] + table[1][e] + table[2][e] + table[3][e];
+  for (int e = 1; e < values - 1; ++e) histogram[e + shift] += table[0][e] + table[1][e] + table[2][e] + table[3][e];
   if (table[0][0] + table[1][0] + table[2][0] + table[3][0] == 0) return;
   // Exponent 0 is zero, or denormal: those count here where they do not count as zero.
   for (Index i = 0; i < count; ++i) {

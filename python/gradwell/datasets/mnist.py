@@ -71,9 +71,7 @@ def mnist(path: str | os.PathLike[str] | None = None, *, download: bool = False)
     """
     root = _root() if path is None else Path(path).expanduser()
     if root.exists() and not root.is_dir():
-        raise NotADirectoryError(
-            f"[mnist] path {root} is a file, needed the folder that holds the four files"
-        )
+        raise NotADirectoryError(f"[mnist] path {root} is a file, needed the folder that holds the four files")
     places = (root, root / "mnist")
     # One folder for all four: files of two different sets must not mix.
     folder = next((place for place in places if any(_find(place, name) for name in _FILES)), None)
@@ -124,9 +122,7 @@ def _load_checked(folder: Path, name: str, shape: tuple[int, ...]) -> NDArray[An
     needed = f"needed uint8 {shape}"
     if array.ndim != len(shape):
         holds = "labels" if array.ndim == 1 else "images" if array.ndim == 3 else "something else"
-        raise ValueError(
-            f"[mnist] {file}: mislabelled file: got {holds}, {array.dtype} {array.shape}, {needed}"
-        )
+        raise ValueError(f"[mnist] {file}: mislabelled file: got {holds}, {array.dtype} {array.shape}, {needed}")
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError(f"[mnist] {file}: got {array.dtype} {array.shape}, {needed}")
     return array

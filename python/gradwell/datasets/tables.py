@@ -268,9 +268,7 @@ def load_npz(path: str | os.PathLike[str], x: str = "x", y: str | None = "y") ->
     for key, least in ((x, 2), (y, 1)):
         if key is not None and (arrays[key].dtype.kind not in "biuf" or arrays[key].ndim < least):
             got = f"{arrays[key].dtype} {arrays[key].shape}"
-            raise ValueError(
-                f"[load_npz] {name}: {key!r} is {got}, needed real numbers in {least} or more dimensions"
-            )
+            raise ValueError(f"[load_npz] {name}: {key!r} is {got}, needed real numbers in {least} or more dimensions")
     inputs = _as_number(arrays[x], np.dtype(np.float32))
     if y is None:
         return Dataset(inputs, None, (), None)

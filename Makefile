@@ -1,0 +1,102 @@
+# Every target works in a fresh clone with Python 3.10 or later (and its headers), make and a C++17 compiler with
+# OpenMP; all else comes from PyPI into .venv. C++ is rebuilt only where sources changed.
+#
+#   make demo       train the vanishing-gradient demo and draw it
+#   make test       run the tests and the examples of the docstrings (PYTEST_ARGS="tests/kernels -k dense" for some)
+#   make lint       formatting, style, types, and whether the stub of the compiled module is current
+#   make format     format Python and C++ in place
+#   make stubs      write python/gradwell/_core.pyi anew
+#   make bench      time the kernels
+#   make sanitize   run the tests on a build with the address and undefined-behaviour sanitizers
+#   make wheel      build a portable wheel in wheelhouse/ and test it away from the sources
+#   make clean      remove everything the other targets made
+#
+# PYTHON=python3.12 chooses the interpreter that .venv is made from.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?= --doctest-modules tests python/gradwell
+BUILD_OPTIONS ?=
+
+python := $(VENV)/bin/python
+install := $(python) -m pip --disable-pip-version-check --quiet install
+cpp_files := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+sources := pyproject.toml CMakeLists.txt $(cpp_files)
+
+.PHONY: help demo test lint format stubs bench sanitize wheel clean venv FORCE
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^#   make/s/^#   //p' Makefile
+
+demo: $(VENV)/.built $(VENV)/.extra-plot
+	$(VENV)/bin/gradwell demo
+
+test: $(VENV)/.built-strict $(VENV)/.extra-test
+	$(python) -m pytest -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.built $(VENV)/.extra-lint
+	$(python) -m ruff check --quiet .
+	$(python) -m ruff format --quiet --check .
+	$(VENV)/bin/clang-format --dry-run -Werror $(cpp_files)
+	$(python) tools/stubs.py --check
+	$(python) -m mypy
+
+format: $(VENV)/.extra-lint
+	-$(python) -m ruff check --quiet --fix .
+	$(python) -m ruff format --quiet .
+	$(VENV)/bin/clang-format -i $(cpp_files)
+
+stubs: $(VENV)/.built $(VENV)/.extra-lint
+	$(python) tools/stubs.py
+
+# Benchmarks are skipped everywhere else, so pyproject's addopts are emptied here.
+bench: $(VENV)/.built $(VENV)/.extra-bench
+	$(python) -m pytest -q bench -o addopts= --benchmark-only
+	@if $(python) -c 'import torch' 2>/dev/null; then $(python) bench/compare.py; \
+	else echo "bench/compare.py needs torch: .venv/bin/pip install torch"; fi
+
+# The interpreter itself is not instrumented: the runtime comes first through LD_PRELOAD, with libstdc++ beside it
+# so that the exceptions it intercepts are there; what Python never frees is not a leak of ours.
+sanitize:
+	@$(MAKE) VENV=.venv-asan BUILD_OPTIONS="-C build-dir=build/asan -C cmake.build-type=Debug \
+	    -C cmake.define.GRADWELL_SANITIZE=ON" .venv-asan/.built .venv-asan/.extra-test
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	    .venv-asan/bin/python -m pytest -q --capture=sys -p no:cacheprovider $(PYTEST_ARGS)
+
+wheel: $(VENV)/.extra-wheel
+	tools/wheel.sh $(python)
+
+clean:
+	rm -rf build dist wheelhouse .venv .venv-asan .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find cpp python tests tools -name __pycache__ -exec rm -rf {} +
+
+venv: $(VENV)/.tools
+
+$(VENV)/.tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "gradwell needs Python 3.10 or later; choose one with PYTHON=..."; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(install) $$($(python) tools/requirements.py build) cmake ninja
+	@touch $@
+
+# Changes only when a file is added or removed: what is installed in place knows its files by name.
+$(VENV)/.files: FORCE | $(VENV)/.tools
+	@find cpp python -name __pycache__ -prune -o -type f -print | LC_ALL=C sort > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+build = @echo "building gradwell" && $(install) --no-build-isolation $(1) $(BUILD_OPTIONS) -e . && touch $@
+
+$(VENV)/.built: $(sources) $(VENV)/.files
+	$(build)
+
+# Tests want a build without warnings; whoever only uses the package gets by with a compiler that has new ones.
+$(VENV)/.built-strict: $(sources) $(VENV)/.files
+	$(call build,-C cmake.define.GRADWELL_WERROR=ON) $(VENV)/.built
+
+$(VENV)/.extra-%: pyproject.toml | $(VENV)/.tools
+	@echo "installing what $* needs"
+	@$(install) $$($(python) tools/requirements.py $*)
+	@touch $@
