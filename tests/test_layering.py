@@ -19,7 +19,7 @@ PYTHON_ROWS = (
     {"network"},
     {
         *{"callbacks", "clipping", "gradients", "history", "nonfinite", "optimizers", "progress", "sampling"},
-        *{"statistics", "storage", "training"},
+        *{"statistics", "storage", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},
     {"report", "experiments"},

@@ -79,6 +79,10 @@ class GradientRecord:
     def __len__(self) -> int:
         return sum(len(chunk["steps"]) for chunk in self._chunks)
 
+    def __repr__(self) -> str:
+        span = f", steps {self.steps[0]} to {self.steps[-1]}" if len(self) else ""
+        return f"<GradientRecord of {len(self.layers)} layers, {len(self)} records{span}>"
+
     @property
     def steps(self) -> Array:
         """Number of each recorded step (records,); the record of a step is of the state before its update."""

@@ -106,6 +106,22 @@ def test_stopped_saved_and_resumed_in_a_new_process(stop, tmp_path, rng):
     assert accuracy == history.metrics["accuracy"][-1]
 
 
+def test_a_callback_that_stops_at_the_end_of_an_epoch_loses_nothing(rng):
+    x, y = rng.normal(size=(20, 4)), rng.integers(0, 2, 20)
+    options = {"loss": "softmax_cross_entropy", "optimizer": gw.SGD(0.5), "batch_size": 10, "epochs": 3}
+
+    class Stop(gw.Callback):
+        def on_chunk(self, state):
+            return state.step == 2
+
+    whole, stopped = (gw.mlp([4, 3, 2], seed=0) for _ in range(2))
+    history = gw.fit(whole, (x, y), **options)
+    first = gw.fit(stopped, (x, y), callbacks=[Stop()], **options)
+    rest = gw.fit(stopped, (x, y), resume=True, **options)
+    np.testing.assert_array_equal([*first.loss, *rest.loss], history.loss)
+    assert digest(stopped) == digest(whole)
+
+
 def test_resume_refuses_another_run(rng):
     x, y = rng.normal(size=(20, 4)), rng.integers(0, 2, 20)
     net = gw.mlp([4, 2], seed=0)

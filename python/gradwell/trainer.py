@@ -1,0 +1,184 @@
+"""Where a fit stands, and the run of steps that takes it further."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell import _core
+from gradwell.checks import check_count, check_flag
+from gradwell.history import History
+from gradwell.losses import check_finite, check_loss, has_accuracy, prepare_targets
+from gradwell.network import Network
+from gradwell.nonfinite import NonFiniteError
+from gradwell.optimizers import SGD
+from gradwell.progress import Progress
+from gradwell.sampling import RecordSchedule
+from gradwell.statistics import GradientRecord
+
+Array = NDArray[Any]
+
+CHUNK_SECONDS = 0.1
+NONFINITE = ("raise", "stop", "skip")
+
+
+class Trainer:
+    """The checked arguments of one fit, and where it stands."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: tuple[Any, Any],
+        loss: str,
+        optimizer: SGD,
+        batch_size: int,
+        validation: tuple[Any, Any] | None,
+        seed: int,
+        shuffle: bool,
+        nonfinite: str,
+    ):
+        if not isinstance(network, Network):
+            raise TypeError(f"[fit] network is of type {type(network).__name__}; needs a gradwell.Network")
+        if not isinstance(optimizer, SGD):
+            raise TypeError(f"[fit] optimizer is of type {type(optimizer).__name__}; needs a gradwell optimizer")
+        check_loss("fit", loss, network.outputs)
+        check_count("fit", "batch_size", batch_size)
+        check_count("fit", "seed", seed, lowest=0)
+        if nonfinite not in NONFINITE:
+            raise ValueError(f'[fit] nonfinite is "{nonfinite}"; needs one of {", ".join(NONFINITE)}')
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.batch_size = int(batch_size)
+        self.seed = int(seed)
+        self.shuffle = check_flag("fit", "shuffle", shuffle)
+        self.nonfinite = nonfinite
+        self.x, self.y = _samples(network, data, "data", "x", "y")
+        self.validation = None if validation is None else _samples(network, validation, "validation", "xv", "yv")
+        self.steps_per_epoch = -(-len(self.x) // self.batch_size)
+        self.accuracy = has_accuracy(loss, self.y)
+        self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages))
+        self.step = 0
+        self.step_seconds = 0.0
+        self._order: tuple[int, Array] = (-1, np.zeros(0, np.int64))
+        self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
+
+    def start(self, resume: bool) -> None:
+        """Begin at step 0, or where the network's training state says."""
+        if _core.take_fork_notice():
+            warnings.warn(
+                "this process was forked from one that had several threads: gradwell works on one thread here",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        if not resume:
+            return
+        before = self.network.training_state
+        if before is None:
+            raise ValueError("[fit] resume is True but the network has no training state; fit it first, or load one")
+        for name, value in self._identity().items():
+            if before.get(name) != value:
+                raise ValueError(f"[fit] resume needs the same {name}: it was {before.get(name)} and is now {value}")
+        self.step = int(before["step"])
+        self._epoch_sum, self._epoch_samples, self._epoch_correct = before["epoch"]
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what must be the same for a resumed fit to go on as if it had not stopped."""
+        return {
+            "seed": self.seed,
+            "shuffle": self.shuffle,
+            "batch_size": self.batch_size,
+            "samples": len(self.x),
+            "loss": self.loss,
+        }
+
+    def order(self, epoch: int) -> Array:
+        """Return the order of the samples in an epoch."""
+        if self._order[0] != epoch:
+            n = len(self.x)
+            drawn = np.random.default_rng([self.seed, epoch]).permutation(n) if self.shuffle else np.arange(n)
+            self._order = (epoch, drawn.astype(np.int64, copy=False))
+        return self._order[1]
+
+    def run_chunk(self, last: int, schedule: RecordSchedule, bar: Progress) -> bool:
+        """Take about 100 ms of steps, at most to the end of the epoch; False where the fit must end."""
+        epoch, within = divmod(self.step, self.steps_per_epoch)
+        wanted = int(CHUNK_SECONDS / self.step_seconds) if self.step_seconds else 4
+        steps = max(1, min(wanted, self.steps_per_epoch - within, last - self.step))
+        order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
+        plan = self._plan(schedule.every)
+        flush = self.network.flush_denormals
+        result = self.network.program.train(self.x, self.y, order, plan, flush)
+        losses = result["losses"]
+        self.history.gradients.append(result["record"])
+        self.history.add_steps(losses)
+        schedule.learn(result)
+        done = len(losses)
+        if done:
+            self.step_seconds = (result["plain_seconds"] + result["recorded_seconds"]) / done
+        self._epoch_correct += result["correct"]
+        self._epoch_samples += result["samples"]
+        sizes = np.minimum(self.batch_size, len(self.x) - (within + np.arange(done)) * self.batch_size)
+        self._epoch_sum += float(losses @ sizes)
+        self._advance(done)
+        bar.advance(done, self.history, losses)
+        return self._met_fault(result["fault"], order[done * self.batch_size :]) if result["fault"] else True
+
+    def _plan(self, record_every: int) -> Any:
+        sgd = self.optimizer
+        return _core.Plan(
+            self.loss, sgd.learning_rate, sgd.weight_decay, sgd.l2, self.batch_size, self.step, record_every
+        )
+
+    def _advance(self, steps: int) -> None:
+        self.step += steps
+        sums = [self._epoch_sum, self._epoch_samples, self._epoch_correct]
+        self.network.training_state = {**self._identity(), "step": self.step, "epoch": sums}
+
+    def _met_fault(self, fault: str, rest: Array) -> bool:
+        """Deal with a step that made a non-finite value; True where the fit goes on."""
+        if self.nonfinite == "skip":
+            self.history.skipped.append(self.step)
+            self._advance(1)
+            return True
+        batch = np.ascontiguousarray(rest[: self.batch_size])
+        flush = self.network.flush_denormals
+        found = self.network.program.find_producer(self.x, self.y, batch, self._plan(0), flush)
+        layer = self.history.gradients.layers[found["stage"]] if found["stage"] >= 0 else None
+        error = NonFiniteError(self.step, found["phase"] or fault, layer, found["operation"], found["values"])
+        if self.nonfinite == "raise":
+            raise error
+        self.history.stopped = str(error)
+        return False
+
+    def end_epoch(self) -> None:
+        """Write down the figures of the epoch just finished."""
+        values = {"loss": self._epoch_sum / self._epoch_samples if self._epoch_samples else float("nan")}
+        if self.accuracy:
+            values["accuracy"] = self._epoch_correct / self._epoch_samples if self._epoch_samples else float("nan")
+        if self.validation is not None:
+            x, y = self.validation
+            mean, correct = self.network.program.evaluate(x, y, self.loss, 1024, self.network.flush_denormals)
+            values["validation_loss"] = mean
+            if self.accuracy:
+                values["validation_accuracy"] = correct / len(x)
+        self.history.add_epoch(values)
+        self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
+        self._advance(0)
+
+
+def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: str) -> tuple[Array, Array]:
+    """Return (x, y) checked and in the network's dtype."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"[fit] {argument} is {_shape(pair)}; needs a pair (x, y)")
+    x = network.features("fit", pair[0], x_name)
+    if not len(x):
+        raise ValueError(f"[fit] {x_name} has no rows; needs at least one")
+    check_finite("fit", x_name, x)
+    return x, prepare_targets("fit", y_name, pair[1], len(x), network.outputs, network.dtype)
+
+
+def _shape(value: Any) -> str:
+    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    return f"a {type(value).__name__}{size}"
