@@ -7,11 +7,12 @@ without cancellation, so branches look at the real part only.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from gradwell.kernels import GradientStatistics
 
 Array = NDArray[Any]
 
@@ -259,26 +260,6 @@ def sgd_update(
     """Set p to (1 - eta wd) p - eta (g + l2 p) in place. Decoupled decay: Loshchilov and Hutter, 2019."""
     p, g = _wide(parameter), _wide(gradient)
     parameter[...] = (1 - learning_rate * weight_decay) * p - learning_rate * (g + l2 * p)
-
-
-@dataclass(frozen=True)
-class GradientStatistics:
-    """What one array's elements look like; sums and extremes run over its finite elements."""
-
-    count: int
-    norm: float
-    rms: float
-    mean: float
-    std: float
-    min: float
-    max: float
-    largest: float
-    smallest: float
-    zeros: int
-    nans: int
-    infs: int
-    exponents: NDArray[np.int64]
-    counts: NDArray[np.int64]
 
 
 @_quiet
