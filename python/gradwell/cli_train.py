@@ -120,7 +120,7 @@ def train(settings: Settings, progress: bool | None) -> Outcome:
     values = table.y.dtype.kind == "f"
     loss = settings.loss or ("mean_squared_error" if values else "softmax_cross_entropy")
     x_scale = Scale.of(table.x) if table.scaled else None
-    y_scale = Scale.of(table.y) if table.scaled and values else None
+    y_scale = Scale.of(table.y) if table.scaled and values and not loss.endswith("cross_entropy") else None
     inside = _apply(x_scale, table.x), _apply(y_scale, table.y)
     held = (_apply(x_scale, table.x_held), _apply(y_scale, table.y_held)) if len(table.x_held) else None
     net = gw.mlp(

@@ -54,6 +54,16 @@ def prepare_targets(operation: str, argument: str, y: Any, rows: int, outputs: i
     return check_finite(operation, argument, np.ascontiguousarray(converted(operation, argument, array, dtype)))
 
 
+def check_shares(operation: str, argument: str, loss: str, targets: NDArray[Any]) -> None:
+    """Raise unless the values of a cross-entropy's targets are at least 0, and at most 1 for the logistic one."""
+    if targets.dtype.kind != "f" or not loss.endswith("cross_entropy"):
+        return
+    low, high = float(targets.min()), float(targets.max())
+    if low < 0 or (loss == "sigmoid_cross_entropy" and high > 1):
+        needed = "0 to 1" if loss == "sigmoid_cross_entropy" else "at least 0"
+        raise ValueError(f"[{operation}] {argument} has values {low:g} to {high:g}; {loss} needs {needed}")
+
+
 def check_finite(operation: str, argument: str, array: NDArray[Any]) -> NDArray[Any]:
     """Return `array`, or raise ValueError naming its first NaN or infinity."""
     for start in range(0, len(array), 4096):

@@ -282,4 +282,4 @@ def _histograms(chunk: dict[str, Array], entry: int) -> list[tuple[int, Array]]:
 
 
 def _plain(values: Array) -> list[list[float | None]]:
-    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in values]

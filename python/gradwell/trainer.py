@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gradwell import _core
 from gradwell.checks import check_count, check_flag
 from gradwell.history import History
-from gradwell.losses import check_finite, check_loss, has_accuracy, prepare_targets
+from gradwell.losses import check_finite, check_loss, check_shares, has_accuracy, prepare_targets
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import SGD
@@ -56,6 +56,9 @@ class Trainer:
         self.nonfinite = nonfinite
         self.x, self.y = _samples(network, data, "data", "x", "y")
         self.validation = None if validation is None else _samples(network, validation, "validation", "xv", "yv")
+        check_shares("fit", "y", loss, self.y)
+        if self.validation is not None:
+            check_shares("fit", "yv", loss, self.validation[1])
         self.steps_per_epoch = -(-len(self.x) // self.batch_size)
         self.accuracy = has_accuracy(loss, self.y)
         self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages))

@@ -141,3 +141,12 @@ def test_data_of_any_layout_trains_alike(layout, rng):
         gw.fit(net, (data, y), loss="softmax_cross_entropy", optimizer=gw.SGD(0.1), epochs=2)
     for name, view in nets[0].parameters.items():
         np.testing.assert_array_equal(view, nets[1].parameters[name])
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"), [("sigmoid_cross_entropy", [[3.0, 0.5]]), ("softmax_cross_entropy", [[-3.0, 4.0]])]
+)
+def test_targets_that_are_no_shares_are_refused(loss, y):
+    net = gw.mlp([1, 2], seed=0)
+    with pytest.raises(ValueError, match=rf"^\[fit\] y has values .*{loss} needs"):
+        gw.fit(net, ([[1.0]], y), loss=loss, optimizer=gw.SGD(0.1))
