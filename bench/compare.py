@@ -1,123 +1,121 @@
-"""Time whole training steps beside eager PyTorch in one run: `python bench/compare.py [--rounds 9] [--json FILE]`.
+"""Train and compute beside other frameworks in one run: `python bench/compare.py [--rounds 9] [--only TEXT] [--out DIR]`.
 
-Both train the same net from the same weights on the same batches in the same order, which is checked first. Rounds take
-turns, so that a slow moment of the machine falls on both. Best and median are printed; the ratio is of the medians.
+Every contestant does the same work from the same weights on the same data, in float32, on the same number of threads,
+in a process of its own. First all must agree on the values; then rounds take turns, so that a slow moment of
+the machine falls on all. Ratios are of medians. Writes compare.json, compare.md and compare.png.
 """
 
 import argparse
-import itertools
-import json
-import os
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import report
+from jobs import JOBS
+from worker import Worker
 
-import gradwell as gw
-
-THREADS = 2
-STEPS = 500
-BATCH = 10
-RATE = 0.1
-SIZES = [784, 30, 30, 30, 30, 10]
+TOLERANCE = 2e-3  # of losses, whose frameworks sum in different orders over many steps
 
 
-def data():
-    """Random samples of the shape of MNIST; the time does not depend on what they show."""
-    rng = np.random.default_rng(0)
-    return rng.random((STEPS * BATCH, SIZES[0]), dtype=np.float32), rng.integers(0, 10, STEPS * BATCH)
+def busy(seconds=1.0):
+    """Return the share of the processors' time that others used just now."""
+
+    def times():
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        values = [int(field) for field in fields]
+        return sum(values), values[3] + values[4]
+
+    if not Path("/proc/stat").exists():
+        return 0.0
+    total, idle = times()
+    time.sleep(seconds)
+    total_after, idle_after = times()
+    return 1 - (idle_after - idle) / max(1, total_after - total)
 
 
-class Ours:
-    """One epoch of STEPS steps through `fit`."""
+def start(job, chosen):
+    """Return the workers that could start, and why others could not."""
+    workers, absent = [], {}
+    for name in job.contestants:
+        if chosen and name not in chosen:
+            continue
+        worker = Worker(name, job)
+        if worker.absent:
+            absent[name] = worker.absent
+        else:
+            workers.append(worker)
+    return workers, absent
 
-    def __init__(self, stats):
-        self.name = f"gradwell fit, stats={stats}"
-        self.stats = stats
-        self.net = gw.mlp(SIZES, activation="sigmoid", init="nielsen", seed=0)
 
-    def run(self, x, y):
-        """Train and return the loss of every step."""
-        history = gw.fit(
-            self.net,
-            (x, y),
-            loss="softmax_cross_entropy",
-            optimizer=gw.SGD(RATE),
-            batch_size=BATCH,
-            epochs=1,
-            shuffle=False,
-            stats=self.stats,
+def check(job, workers):
+    """All must have computed the same."""
+    first = workers[0]
+    for other in workers[1:]:
+        ours = first.check if first.check.shape == other.check.shape else first.check.mean()
+        np.testing.assert_allclose(
+            other.check, ours, rtol=TOLERANCE, atol=1e-4, err_msg=f"{job.name}: {other.name} against {first.name}"
         )
-        return history.step_loss
 
 
-class Torch:
-    """The same in eager PyTorch: forward, loss, backward, torch.optim.SGD."""
+def measure(job, rounds, chosen):
+    """Return the row of one job: microseconds a step, round by round, for each contestant."""
+    workers, absent = start(job, chosen)
+    try:
+        check(job, workers)
+        times = {worker.name: [] for worker in workers}
+        for _ in range(rounds):
+            for worker in workers:
+                times[worker.name].append(worker.round() / job.steps * 1e6)
+                time.sleep(0.02)  # threads that spin on after their work fall asleep
+    finally:
+        for worker in workers:
+            worker.stop()
+    versions = {worker.name: worker.version for worker in workers}
+    return {"job": job.name, "threads": job.threads, "times": times, "versions": versions, "absent": absent}
 
-    name = "eager torch"
 
-    def __init__(self, weights):
-        import torch
-
-        torch.set_num_threads(THREADS)
-        self.torch = torch
-        layers = []
-        for i, (n_in, n_out) in enumerate(itertools.pairwise(SIZES)):
-            linear = torch.nn.Linear(n_in, n_out)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(weights[f"{2 * i}.weight"].T.copy()))
-                linear.bias.copy_(torch.from_numpy(weights[f"{2 * i}.bias"].copy()))
-            layers += [linear, torch.nn.Sigmoid()]
-        self.net = torch.nn.Sequential(*layers[:-1])
-        self.optimizer = torch.optim.SGD(self.net.parameters(), RATE)
-
-    def run(self, x, y):
-        """Train; the losses are read once at the end, as a loop that cares for speed would."""
-        x, y = self.torch.from_numpy(x), self.torch.from_numpy(y)
-        losses = []
-        for start in range(0, len(x), BATCH):
-            self.optimizer.zero_grad()
-            logits = self.net(x[start : start + BATCH])
-            loss = self.torch.nn.functional.cross_entropy(logits, y[start : start + BATCH])
-            loss.backward()
-            self.optimizer.step()
-            losses.append(loss.detach())
-        return self.torch.stack(losses).numpy()
+def judge(job, row):
+    """Return what each bar asks, what was measured and whether it holds; None where a side is absent."""
+    medians = {name: statistics.median(values) for name, values in row["times"].items()}
+    peers = {name: value for name, value in medians.items() if not name.startswith("gradwell") and "stats" not in name}
+    bars = []
+    for bar in job.bars:
+        over = min(peers, key=peers.get, default=None) if bar.over == "best peer" else bar.over
+        if over not in medians or bar.under not in medians:
+            continue
+        ratio = medians[over] / medians[bar.under]
+        bars.append({"bar": str(bar), "peer": over, "ratio": ratio, "holds": bool(bar.holds(ratio))})
+    return bars
 
 
 def main():
-    """Check, time, print."""
+    """Measure every job and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json")
+    parser.add_argument("--only", default="", help="jobs whose name has this text")
+    parser.add_argument("--contestants", default="", help="such as 'gradwell,torch'; all where empty")
+    parser.add_argument("--out", type=Path, help="folder for compare.json, compare.md and compare.png")
+    parser.add_argument("--force", action="store_true", help="run even on a busy machine")
     arguments = parser.parse_args()
-    gw.set_num_threads(THREADS)
-    if os.getloadavg()[0] > 0.7:
-        print(f"note: the machine is busy (load {os.getloadavg()[0]:.1f}); the figures will be off")
-    x, y = data()
-    contestants = [Ours(False), Ours("auto"), Ours(True)]
-    try:
-        contestants.append(Torch(dict(contestants[0].net.parameters)))
-    except ImportError:
-        print("torch is not installed: its line is left out (pip install torch)")
-    losses = [contestant.run(x, y) for contestant in contestants]
-    for other in losses[1:]:
-        np.testing.assert_allclose(other, losses[0], rtol=2e-3)
-    times = {contestant.name: [] for contestant in contestants}
-    for _ in range(arguments.rounds):
-        for contestant in contestants:
-            start = time.perf_counter()
-            contestant.run(x, y)
-            times[contestant.name].append((time.perf_counter() - start) / STEPS * 1e6)
-    base = statistics.median(times[contestants[0].name])
-    print(f"{SIZES}, logistic, batch {BATCH}, {THREADS} threads, {gw.build_info()['cpu_level']}; µs a step")
-    for name, figures in times.items():
-        median = statistics.median(figures)
-        print(f"  {name:28} best {min(figures):8.1f}  median {median:8.1f}  {median / base:6.2f} x")
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"sizes": SIZES, "batch": BATCH, "threads": THREADS, "microseconds": times}, file, indent=1)
+    share = busy()
+    if share > 0.1 and not arguments.force:
+        print(f"the machine is busy: others use {share:.0%} of its processors; figures would mean nothing (--force)")
+        return 2
+    chosen = [name for name in arguments.contestants.split(",") if name]
+    rows = []
+    for job in JOBS:
+        if arguments.only not in job.name:
+            continue
+        row = measure(job, arguments.rounds, chosen)
+        row["bars"] = judge(job, row)
+        rows.append(row)
+        report.show(row)
+    if arguments.out:
+        report.write(arguments.out, rows)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

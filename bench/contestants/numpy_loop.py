@@ -1,0 +1,60 @@
+"""Plain NumPy: the formulas as one would write them down, with its BLAS."""
+
+import numpy as np
+from jobs import RATE
+from threadpoolctl import threadpool_limits
+
+
+class NumPy:
+    def __init__(self, job):
+        threadpool_limits(job.threads)
+        self.job = job
+        self.version = f"numpy {np.__version__}"
+        if job.kind == "step":
+            self.parameters = job.weights()
+            self.x, self.y = job.data()
+
+    def train(self):
+        batch = self.job.batch
+        return [self.step(self.x[i : i + batch], self.y[i : i + batch]) for i in range(0, len(self.x), batch)]
+
+    def step(self, x, y):
+        logistic = self.job.activation == "sigmoid"
+        outputs = [x]
+        for weight, bias in self.parameters[:-1]:
+            z = outputs[-1] @ weight + bias
+            outputs.append(1 / (1 + np.exp(-z)) if logistic else np.tanh(z))
+        weight, bias = self.parameters[-1]
+        logits = outputs[-1] @ weight + bias
+        logits -= logits.max(axis=1, keepdims=True)
+        share = np.exp(logits)
+        total = share.sum(axis=1, keepdims=True)
+        rows = np.arange(len(y))
+        loss = np.mean(np.log(total[:, 0]) - logits[rows, y])
+        delta = share / total
+        delta[rows, y] -= 1
+        delta /= np.float32(len(y))
+        for (weight, bias), output in zip(reversed(self.parameters), reversed(outputs), strict=True):
+            upstream = delta @ weight.T
+            weight -= np.float32(RATE) * (output.T @ delta)
+            bias -= np.float32(RATE) * delta.sum(axis=0)
+            delta = upstream * (output * (1 - output) if logistic else 1 - output * output)
+        return loss
+
+    def dense(self, x, w):
+        return lambda: x @ w
+
+    def activation(self, x, dy):
+        def elu():
+            y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+            return y, dy * np.where(y > 0, np.float32(1), y + np.float32(1))
+
+        def tanh():
+            y = np.tanh(x)
+            return y, dy * (1 - y * y)
+
+        def sigmoid():
+            y = 1 / (1 + np.exp(-x))
+            return y, dy * (y * (1 - y))
+
+        return {"elu": elu, "tanh": tanh, "sigmoid": sigmoid}[self.job.activation]

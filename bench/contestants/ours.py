@@ -1,0 +1,44 @@
+"""gradwell through its public interface: `fit` and `kernels`."""
+
+import gradwell as gw
+from jobs import RATE
+
+
+class Gradwell:
+    def __init__(self, job, stats):
+        gw.set_num_threads(job.threads)
+        self.job, self.stats = job, stats
+        self.version = f"gradwell {gw.__version__} ({gw.build_info()['cpu_level']})"
+        if job.kind == "step":
+            self.net = gw.mlp(list(job.sizes), activation=job.activation, seed=0)
+            for i, (weight, bias) in enumerate(job.weights()):
+                self.net.parameters[f"{2 * i}.weight"][:] = weight
+                self.net.parameters[f"{2 * i}.bias"][:] = bias
+            self.data = job.data()
+
+    def train(self):
+        """Return the loss of every step of one round."""
+        return gw.fit(
+            self.net,
+            self.data,
+            loss="softmax_cross_entropy",
+            optimizer=gw.SGD(RATE),
+            batch_size=self.job.batch,
+            epochs=1,
+            shuffle=False,
+            stats=self.stats,
+            progress=False,
+        ).step_loss
+
+    def dense(self, x, w):
+        return lambda: gw.kernels.dense_forward(x, w)
+
+    def activation(self, x, dy):
+        name, output = self.job.activation, self.job.activation
+        forward, backward = gw.kernels.activation_forward, gw.kernels.activation_backward
+
+        def both():
+            y = forward(x, output)
+            return y, backward(dy, name, y=y)
+
+        return both

@@ -1,0 +1,116 @@
+"""What is measured: one row a job, with the bars it is held to.
+
+A step job trains a net of `sizes` with `activation` between its layers by SGD on softmax cross-entropy; a round of it
+is `steps` steps. A kernel job calls one operation `steps` times a round. Weights and data follow from the job alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`measure` of two contestants must be at least `low` or at most `high`.
+
+    `over` / `under` name contestants; "best peer" is the fastest that is not ours.
+    """
+
+    over: str
+    under: str
+    low: float = 0.0
+    high: float = float("inf")
+
+    def holds(self, ratio):
+        return self.low <= ratio <= self.high
+
+    def __str__(self):
+        wanted = f"≥ {self.low:g}" if self.low else f"≤ {self.high:g}"
+        return f"{self.over} / {self.under} {wanted}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table."""
+
+    name: str
+    kind: str  # step, dense, activation
+    sizes: tuple
+    activation: str
+    batch: int
+    steps: int
+    contestants: tuple
+    bars: tuple
+    threads: int = 2
+
+    def weights(self):
+        """Return [(weight (in, out), bias)], Glorot normal, float32."""
+        rng = np.random.default_rng(1)
+        made = []
+        for n_in, n_out in zip(self.sizes[:-1], self.sizes[1:], strict=True):
+            deviation = np.sqrt(2 / (n_in + n_out))
+            made.append((rng.normal(0, deviation, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32)))
+        return made
+
+    def data(self):
+        """Return x (steps * batch, in) in [0, 1) and y, class numbers."""
+        rng = np.random.default_rng(0)
+        samples = self.steps * self.batch
+        return rng.random((samples, self.sizes[0]), dtype=np.float32), rng.integers(0, self.sizes[-1], samples)
+
+
+OURS = ("gradwell", "gradwell auto", "gradwell stats")
+PEERS = ("torch", "torch fused", "torch.compile", "jax jit", "jax scan", "scikit-learn", "numpy")
+AUTO = Bar("gradwell auto", "gradwell", high=1.02)
+
+
+def step(name, sizes, activation, batch, steps, peer, *bars, without=()):
+    peers = tuple(one for one in PEERS if one not in without)
+    bars = (Bar("best peer", "gradwell", low=peer), *bars, AUTO)
+    return Job(name, "step", tuple(sizes), activation, batch, steps, OURS + peers, bars)
+
+
+def recorded(name, sizes, activation, batch, steps, peer, stats, **options):
+    bars = (Bar("torch stats", "gradwell stats", low=stats), Bar("gradwell stats", "gradwell", high=1.08))
+    job = step(name, sizes, activation, batch, steps, peer, *bars, **options)
+    return Job(**{**vars(job), "contestants": (*job.contestants, "torch stats")})
+
+
+def dense(batch, inputs, outputs, threads, calls):
+    name = f"dense {batch}×{inputs}×{outputs}, {threads} thread{'s' if threads > 1 else ''}"
+    contestants = ("gradwell", "torch", "jax jit", "numpy") if threads == 2 else ("gradwell", "torch", "numpy")
+    bars = (Bar("torch", "gradwell", low=1.0),)
+    return Job(name, "dense", (inputs, outputs), "identity", batch, calls, contestants, bars, threads)
+
+
+def activation(name, size=65536):
+    bars = (Bar("torch", "gradwell", low=3.0),)
+    contestants = ("gradwell", "torch", "jax jit", "numpy")
+    return Job(f"{name}, {size} floats", "activation", (size,), name, 1, 300, contestants, bars)
+
+
+JOBS = (
+    step("[784,30,10] logistic, batch 10", (784, 30, 10), "sigmoid", 10, 1000, 2.5),
+    step(
+        "[784,30×4,10] logistic, batch 10",
+        (784, 30, 30, 30, 30, 10),
+        "sigmoid",
+        10,
+        1000,
+        2.5,
+        Bar("torch", "gradwell", low=20),
+    ),
+    step("20×30 tanh, batch 32", (30,) * 21 + (10,), "tanh", 32, 300, 3.0),
+    recorded("50×128 tanh, batch 64", (128,) * 51 + (10,), "tanh", 64, 40, 2.5, 8.0),
+    recorded("100×256 tanh, batch 128", (256,) * 101 + (10,), "tanh", 128, 6, 1.8, 4.0),
+    recorded("8×2048 tanh, batch 256", (2048,) * 9 + (10,), "tanh", 256, 2, 1.2, 2.3),
+    dense(128, 256, 256, 1, 300),
+    dense(128, 256, 256, 2, 300),
+    dense(512, 512, 512, 1, 50),
+    dense(512, 512, 512, 2, 50),
+    activation("elu"),
+    activation("tanh"),
+    activation("sigmoid"),
+)
