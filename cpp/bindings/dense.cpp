@@ -73,7 +73,7 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
       const auto& dense = kernels<T>().dense;
       dense.backward_weight(c, in.view, delta.view, dweight.view);
       dense.backward_bias(c, delta.view, sums);
-      if (need_dx) dense.backward_input(c, delta.view, w.view, dx.view);
+      if (need_dx) dense.backward_input(c, delta.view, w.view, {}, dx.view);
     });
     const py::object first = need_dx ? py::object(std::move(dx.owner)) : py::object(py::none());
     return py::make_tuple(first, std::move(dweight.owner), std::move(dbias));

@@ -1,5 +1,8 @@
 #include "gradwell/loss.h"
 
+#include <numeric>
+#include <vector>
+
 #include "gradwell/kernels.h"
 #include "names.h"
 #include "targets.h"
@@ -17,9 +20,12 @@ py::object evaluate(const std::string& name, const py::object& outputs, const py
           "; needs at least one row and one column");
     const auto t = input_targets<T>(op, "targets", targets, a.view.rows, a.view.columns);
     auto d = output_matrix<T>(a.view.rows, a.view.columns);
-    const LossResult result =
-        call([&](Context c) { return kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view); });
-    return py::make_tuple(result.sum / static_cast<double>(a.view.rows), std::move(d.owner));
+    std::vector<double> costs(static_cast<std::size_t>(a.view.rows));
+    call([&](Context c) {
+      return kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view, costs.data());
+    });
+    const double sum = std::accumulate(costs.begin(), costs.end(), 0.0);
+    return py::make_tuple(sum / static_cast<double>(a.view.rows), std::move(d.owner));
   });
 }
 

@@ -19,10 +19,21 @@ py::object measure(const py::object& array, bool flush_denormals) {
     std::uint64_t* bins = histogram.mutable_data();
     std::fill(bins, bins + exponent_bins, std::uint64_t{0});
     const Statistics s =
-        call([&](Context c) { return kernels<T>().statistics.measure(c, in.data, in.size, bins); }, flush_denormals);
+        call([&](Context c) { return kernels<T>().statistics.measure(c, {in.data, 1, in.size, in.size}, bins); },
+             flush_denormals);
     return py::make_tuple(py::make_tuple(s.count, s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest, s.smallest,
                                          s.zeros, s.nans, s.infs),
                           std::move(histogram));
+  });
+}
+
+// max |x|: NaN where any element is NaN, else infinity where any is infinite.
+double largest(const py::object& array) {
+  constexpr const char* op = "largest";
+  return by_dtype(op, "array", array, [&](auto zero) -> double {
+    using T = decltype(zero);
+    const auto in = input_flat<T>(op, "array", array);
+    return call([&](Context c) { return kernels<T>().statistics.largest(c, {in.data, 1, in.size, in.size}); });
   });
 }
 
@@ -30,6 +41,7 @@ py::object measure(const py::object& array, bool flush_denormals) {
 
 void register_statistics(py::module_& m) {
   m.def("gradient_statistics", measure, py::arg("array"), py::arg("flush_denormals"));
+  m.def("largest", largest, py::arg("array"));
   m.attr("exponent_bias") = exponent_bias;
 }
 

@@ -2,7 +2,6 @@
 #include "gradwell/program.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "gradwell/check.h"
@@ -16,6 +15,14 @@ constexpr Index alignment = 16;  // numbers: every slice and buffer starts on 64
 
 Index aligned(Index count) {
   return (count + alignment - 1) / alignment * alignment;
+}
+
+// Rows of the arena's matrices start on 64 bytes, and not at a power of two from one another: such rows would share few
+// sets of the cache.
+template <class T>
+Index stride_of(Index columns) {
+  const Index stride = aligned(columns);
+  return stride * static_cast<Index>(sizeof(T)) % 512 == 0 ? stride + alignment : stride;
 }
 
 // a * b, or an error where that is more than an array can hold.
@@ -50,6 +57,7 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
           " is of unknown kind \"", spec.kind, '"');
     if (dense) check(spec.units >= 1, "network", "layer ", spec.name, " has ", spec.units, " units; needs at least 1");
     const Index units = dense ? spec.units : width;
+    first_slice_.push_back(slices_.size());
     const std::size_t weight = dense ? add_slice(spec.name, "weight", width, units, true) : 0;
     const std::size_t bias = dense && spec.bias ? add_slice(spec.name, "bias", 0, units, false) : 0;
     // A dense layer takes the activation behind it along.
@@ -62,71 +70,72 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
     std::string kind = dense ? "dense" : part.name();
     if (dense && follower) kind += std::string("+") + part.name();
     stages_.push_back({spec.name, kind, width, units});
+    weight_of_.push_back(weight);
     if (dense) {
+      weights_ += width * units;
+      largest_weight_ = std::max(largest_weight_, width * units);
       layers_.push_back(
-          std::make_unique<DenseLayer<T>>(stage, slices_[weight], spec.bias ? &slices_[bias] : nullptr, part));
+          std::make_unique<DenseLayer<T>>(stage, slices_, weight, spec.bias ? static_cast<int>(bias) : -1, part));
     } else {
       layers_.push_back(std::make_unique<ActivationLayer<T>>(stage, units, part));
     }
     width = units;
   }
+  first_slice_.push_back(slices_.size());
   parameters_ = Block<T>(size_);
   gradients_ = Block<T>(size_);
   for (auto& layer : layers_) layer->bind_parameters(parameters_.data(), gradients_.data());
-  layer_inputs_.resize(layers_.size());
-  recorder_ = std::make_unique<Recorder<T>>(stages_, slices_.size(), dead_window);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    rows_apart_ = rows_apart_ && layers_[i]->rows_apart();
+    const Index rows = layers_[i]->weight_rows();
+    for (Index first = 0; rows > 0 && first < stages_[i].inputs; first += rows)
+      weight_blocks_.push_back({i, {first, std::min(rows, stages_[i].inputs - first)}});
+  }
+  recorder_ = make_recorder(dead_window);
 }
 
 template <class T>
 Program<T>::~Program() = default;
 
 template <class T>
+std::unique_ptr<Recorder<T>> Program<T>::make_recorder(Index window) const {
+  std::vector<typename Recorder<T>::Blocks> blocks;
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    const auto layer = static_cast<std::size_t>(slices_[i].stage);
+    const Index rows = weight_of_[layer] == i ? layers_[layer]->weight_rows() : 0;
+    if (rows > 0) {
+      blocks.push_back({(slices_[i].rows + rows - 1) / rows, rows * slices_[i].columns});
+    } else {
+      blocks.push_back({1, slices_[i].size()});
+    }
+  }
+  return std::make_unique<Recorder<T>>(stages_, std::move(blocks), window);
+}
+
+template <class T>
 void Program<T>::reserve(Index batch) {
   if (batch <= capacity_) return;
-  Index widest = inputs_, total = aligned(product(batch, inputs_)) + aligned(product(batch, outputs()));
-  for (const StageInfo& stage : stages_) widest = std::max(widest, stage.outputs);
-  for (const auto& layer : layers_) total += aligned(product(batch, layer->kept_columns()));
-  const Index signal = aligned(product(batch, widest));
-  arena_ = Block<T>(total + 2 * signal);
+  const auto matrix = [&](Index columns) { return product(batch, stride_of<T>(columns)); };
+  Index total = matrix(inputs_) + matrix(outputs());
+  for (std::size_t i = 0; i < layers_.size(); ++i) total += layers_[i]->kept_matrices() * matrix(stages_[i].outputs);
+  arena_ = Block<T>(total);
   classes_ = Block<Index>(batch);
+  costs_ = Block<double>(batch);
   T* next = arena_.data();
   const auto take = [&](Index count) {
     T* start = next;
-    next += aligned(count);
+    next += count;
     return start;
   };
-  input_ = take(batch * inputs_);
-  target_ = take(batch * outputs());
-  for (auto& layer : layers_) layer->bind_memory(take(batch * layer->kept_columns()), batch);
-  signal_[0] = take(signal);
-  signal_[1] = take(signal);
+  input_stride_ = stride_of<T>(inputs_);
+  input_ = take(matrix(inputs_));
+  target_ = take(matrix(outputs()));
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Index columns = stages_[i].outputs;
+    layers_[i]->bind_memory(take(layers_[i]->kept_matrices() * matrix(columns)), batch, stride_of<T>(columns));
+  }
   capacity_ = batch;
   kept_ = 0;
-}
-
-template <class T>
-Matrix<const T> Program<T>::run_forward(Context context, Matrix<const T> x, Recorder<T>* recorder) {
-  const Pass<T> pass = {context, kernels<T>(), recorder};
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layer_inputs_[i] = x;
-    x = layers_[i]->forward(pass, x);
-  }
-  return x;
-}
-
-template <class T>
-void Program<T>::run_backward(Context context, Matrix<T> dy, Matrix<T> dx, Recorder<T>* recorder) {
-  const Pass<T> pass = {context, kernels<T>(), recorder};
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    const Index width = stages_[i].inputs;
-    Matrix<T> below = {dy.data == signal_[0] ? signal_[1] : signal_[0], dy.rows, width, width};
-    if (i == 0) below = dx;
-    layers_[i]->backward(pass, layer_inputs_[i], dy, below);
-    dy = below;
-  }
-  if (!recorder) return;
-  for (std::size_t i = 0; i < slices_.size(); ++i)
-    recorder->gradient(pass, i, gradients_.data() + slices_[i].offset, slices_[i].size());
 }
 
 template class Program<float>;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/team.h"
 #include "gradwell/check.h"
 #include "layers/layer.h"
 #include "program_lock.h"
@@ -10,14 +11,9 @@ namespace gradwell {
 namespace {
 
 template <class T>
-void copy_rows(Matrix<const T> from, T* to) {
+void copy_rows(Matrix<const T> from, Matrix<T> to) {
   const auto bytes = sizeof(T) * static_cast<std::size_t>(from.columns);
-  for (Index i = 0; i < from.rows; ++i) std::memcpy(to + i * from.columns, from.data + i * from.stride, bytes);
-}
-
-template <class T>
-Matrix<const T> rows_of(Matrix<const T> m, Index first, Index count) {
-  return {m.data ? m.data + first * m.stride : nullptr, count, m.columns, m.stride};
+  for (Index i = 0; i < from.rows; ++i) std::memcpy(to.data + i * to.stride, from.data + i * from.stride, bytes);
 }
 
 }  // namespace
@@ -27,8 +23,10 @@ void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y) {
   Lock lock(*this, context.flush_denormals);
   reserve(x.rows);
   kept_ = 0;
-  copy_rows(x, input_);
-  copy_rows(run_forward(context, {input_, x.rows, inputs_, inputs_}, nullptr), y.data);
+  const Matrix<T> input = {input_, x.rows, inputs_, input_stride_};
+  copy_rows(x, input);
+  run_forward(context, as_const(input));
+  copy_rows(layers_.back()->output(x.rows), y);
   kept_ = x.rows;
 }
 
@@ -37,8 +35,13 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
   Lock lock(*this, context.flush_denormals);
   check(kept_ == dy.rows, "backward", "dy has ", dy.rows, " rows but the last forward pass kept ", kept_,
         "; call forward first, with the same batch");
-  copy_rows(dy, signal_[0]);
-  run_backward(context, {signal_[0], dy.rows, outputs(), outputs()}, dx, nullptr);
+  const Rows all = {0, dy.rows};
+  const Pass<T> pass = {context, kernels<T>(), nullptr};
+  copy_rows(dy, layers_.back()->error(dy.rows));
+  bounds_.resize(2 * layers_.size());
+  backward_rows(pass, dy.rows, all, 0);
+  layers_.front()->backward_input(pass, all, {}, dx);
+  run_parameters(context, dy.rows, nullptr);
 }
 
 template <class T>
@@ -46,39 +49,36 @@ void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index 
   Lock lock(*this, context.flush_denormals);
   reserve(std::min(batch, x.rows));
   kept_ = 0;
-  for (Index first = 0; first < x.rows; first += batch) {
-    const Index count = std::min(batch, x.rows - first);
-    copy_rows(run_forward(context, rows_of(x, first, count), nullptr), y.data + first * y.columns);
-  }
+  on_threads(context, step_work(capacity_), [&](Context c) {
+    for (Index first = 0; first < x.rows; first += batch) {
+      const Rows rows = {first, std::min(batch, x.rows - first)};
+      run_forward(c, rows_of(x, rows));
+      copy_rows(layers_.back()->output(rows.count), rows_of(y, rows));
+    }
+  });
 }
 
 template <class T>
 LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>& samples, Index batch) {
   Lock lock(*this, context.flush_denormals);
-  const Index rows = samples.x.rows;
-  reserve(std::min(batch, rows));
+  const Index count = samples.x.rows;
+  reserve(std::min(batch, count));
   kept_ = 0;
   LossResult total = {0, 0};
-  for (Index first = 0; first < rows; first += batch) {
-    const Index count = std::min(batch, rows - first);
-    const Matrix<const T> y = run_forward(context, rows_of(samples.x, first, count), nullptr);
-    const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
-                                rows_of(samples.targets.values, first, count)};
-    const LossResult part = kernels<T>().loss.evaluate(context, loss, y, targets, count, {nullptr, 0, 0, 0});
-    total.sum += part.sum;
-    total.correct += part.correct;
-  }
+  on_threads(context, step_work(capacity_), [&](Context c) {
+    for (Index first = 0; first < count; first += batch) {
+      const Rows rows = {first, std::min(batch, count - first)};
+      run_forward(c, rows_of(samples.x, rows));
+      const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
+                                  rows_of(samples.targets.values, rows)};
+      const Index correct = kernels<T>().loss.evaluate(c, loss, layers_.back()->output(rows.count), targets, rows.count,
+                                                       {nullptr, 0, 0, 0}, costs_.data());
+      const LossResult part = add_costs(rows.count, correct);
+      total.sum += part.sum;
+      total.correct += part.correct;
+    }
+  });
   return total;
-}
-
-template <class T>
-LossResult Program<T>::run_step(Context context, LossKind loss, const Samples<T>& samples, Recorder<T>* recorder) {
-  const Index batch = samples.x.rows;
-  const Matrix<const T> y = run_forward(context, samples.x, recorder);
-  const Matrix<T> dy = {signal_[0], batch, outputs(), outputs()};
-  const LossResult result = kernels<T>().loss.evaluate(context, loss, y, samples.targets, batch, dy);
-  run_backward(context, dy, {nullptr, 0, 0, 0}, recorder);
-  return result;
 }
 
 template <class T>
@@ -86,18 +86,19 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   Lock lock(*this, context.flush_denormals);
   reserve(samples.x.rows);
   kept_ = 0;
-  if (!record) return run_step(context, loss, samples, nullptr);
-  Recorder<T> recorder(stages_, slices_.size(), samples.x.rows);  // this batch is the window
-  recorder.begin(*record, 0);
-  return run_step(context, loss, samples, &recorder);
+  const auto recorder = record ? make_recorder(samples.x.rows) : nullptr;  // this batch is the window
+  if (recorder) recorder->begin(*record, 0, samples.x.rows);
+  const LossResult result = run_rows(context, loss, samples, recorder.get());
+  run_parameters(context, samples.x.rows, recorder.get());
+  if (recorder) recorder->finish(context, false);
+  return result;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                                 \
-  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>);                       \
-  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);                      \
-  template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);                \
-  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index);        \
-  template LossResult Program<T>::run_step(Context, LossKind, const Samples<T>&, Recorder<T>*); \
+#define GRADWELL_INSTANTIATE(T)                                                          \
+  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>);                \
+  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);               \
+  template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);         \
+  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index); \
   template LossResult Program<T>::record_gradients(Context, LossKind, const Samples<T>&, Record*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/team.h"
 #include "layers/layer.h"
 
 namespace gradwell {
@@ -12,109 +13,210 @@ namespace {
 constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t usual_bins = 48;
 
+Index groups_of(Index rows) {
+  return (rows + part_rows - 1) / part_rows;
+}
+// Room for whole vectors.
+Index padded(Index units) {
+  return (units + 15) / 16 * 16;
+}
+
+// The norm of what has these norms piece by piece, without squaring what is too large or too small for it.
+double norm_of(const double* norms, Index count) {
+  const double most = count > 0 ? *std::max_element(norms, norms + count) : 0;
+  if (most == 0) return 0;
+  double squares = 0;
+  for (Index k = 0; k < count; ++k) squares += norms[k] / most * (norms[k] / most);
+  return most * std::sqrt(squares);
+}
+
 }  // namespace
 
 template <class T>
-Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::size_t parameters, Index window)
-    : stages_(stages.size()),
-      parameters_(parameters),
-      window_(window),
-      seen_(stages.size(), 0),
-      dead_(stages.size(), not_measured),
-      histogram_(exponent_bins, 0) {
-  for (const StageInfo& stage : stages) alive_.emplace_back(static_cast<std::size_t>(stage.outputs), 0);
+Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::vector<Blocks> blocks, Index window)
+    : stages_(stages.size()), blocks_(std::move(blocks)), window_(window), merged_(entries()) {
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stages_[s].units = stages[s].outputs;
+    stages_[s].dead = not_measured;
+    stages_[s].lived = Block<std::uint8_t>(stages[s].outputs);
+  }
+  std::size_t first = 0;
+  for (const Blocks& slice : blocks_) {
+    first_block_.push_back(first);
+    first += static_cast<std::size_t>(slice.count);
+  }
+  steps_.resize(first);
+  counts_ = Block<std::uint32_t>(static_cast<Index>(entries()) * ExponentRange<T>::count);
+}
+
+template <class T>
+void Recorder<T>::prepare(Index batch) {
+  if (batch <= capacity_) return;
+  Index parts = 0;
+  for (Stage& stage : stages_) {
+    stage.cut = pieces_of(batch, stage.units);
+    stage.first_part = parts;
+    parts += stage.cut.count;
+    stage.alive = Block<typename SameSize<T>::Integer>(groups_of(batch) * padded(stage.units));
+    stage.flat = Block<Index>(groups_of(batch));
+  }
+  activation_parts_ = parts;
+  parts *= 2;  // errors are cut as activations are
+  slice_part_.clear();
+  for (const Blocks& slice : blocks_) {
+    slice_part_.push_back(parts);
+    parts += slice.count * pieces_of(1, slice.numbers).count;
+  }
+  parts_ = Block<StatisticsPart<T>>(parts);
+  norms_ = Block<double>(activation_parts_);
+  capacity_ = batch;
 }
 
 template <class T>
 void Recorder<T>::reserve(Record& record, std::size_t steps) const {
   record.steps.reserve(record.steps.size() + steps);
   record.entries.reserve(record.entries.size() + steps * entries());
-  record.stages.reserve(record.stages.size() + steps * stages_);
-  record.parameters.reserve(record.parameters.size() + steps * parameters_);
+  record.stages.reserve(record.stages.size() + steps * stages_.size());
+  record.parameters.reserve(record.parameters.size() + steps * blocks_.size());
   record.counts.reserve(record.counts.size() + steps * entries() * usual_bins);
 }
 
 template <class T>
-void Recorder<T>::begin(Record& record, Index step) {
+void Recorder<T>::begin(Record& record, Index step, Index batch) {
+  prepare(batch);
   record_ = &record;
+  batch_ = batch;
   record.steps.push_back(step);
-  Statistics unknown = {};
-  for (double* value : {&unknown.norm, &unknown.rms, &unknown.mean, &unknown.std, &unknown.min, &unknown.max,
-                        &unknown.largest, &unknown.smallest})
-    *value = not_measured;
-  record.entries.resize(record.entries.size() + entries(), {unknown, 0, 0, 0});
-  record.stages.resize(record.stages.size() + stages_, {not_measured, not_measured, not_measured});
-  record.parameters.resize(record.parameters.size() + parameters_, {not_measured, not_measured});
+  for (Stage& stage : stages_) {
+    stage.flat.data()[0] = -1;
+    norms_.data()[stage.first_part] = -1;
+  }
 }
 
 template <class T>
-void Recorder<T>::measure(const Pass<T>& pass, std::size_t entry, const T* values, Index count) {
-  RecordEntry& to = record_->entries[record_->entries.size() - entries() + entry];
-  to.statistics = pass.kernels.statistics.measure(pass.context, values, count, histogram_.data());
-  to.offset = static_cast<Index>(record_->counts.size());
-  if (!(to.statistics.largest > 0)) return;
-  // Only the occupied range is kept and cleared.
-  const int low = std::max(std::ilogb(to.statistics.smallest) + exponent_bias, 0);
-  const int high = std::max(std::ilogb(to.statistics.largest) + exponent_bias, 0);
+void Recorder<T>::activation(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> y) {
+  const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  pass.kernels.statistics.measure_parts(pass.context, y, parts_.data() + s.first_part + piece_of(s, rows));
+}
+
+template <class T>
+void Recorder<T>::error(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> delta) {
+  const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  StatisticsPart<T>* const parts = parts_.data() + activation_parts_ + s.first_part;
+  pass.kernels.statistics.measure_parts(pass.context, delta, parts + piece_of(s, rows));
+}
+
+template <class T>
+void Recorder<T>::output_gradient(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> dy) {
+  const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  pass.kernels.statistics.norms(pass.context, dy, norms_.data() + s.first_part + piece_of(s, rows));
+}
+
+template <class T>
+void Recorder<T>::saturation(const Pass<T>& pass, int stage, Rows rows, Derivative<T> of) {
+  const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  const Index first = rows.first / part_rows, width = padded(s.units);
+  for (Index group = 0; group < groups_of(rows.count); ++group) {
+    auto* const alive = s.alive.data() + (first + group) * width;
+    std::fill(alive, alive + width, 0);
+    const Index row = group * part_rows;
+    Derivative<T> part = of;
+    part.saved = rows_of(of.saved, {row, std::min(part_rows, rows.count - row)});
+    s.flat.data()[first + group] = pass.kernels.activation.saturation(pass.context, part, alive);
+  }
+}
+
+template <class T>
+void Recorder<T>::gradient(const Pass<T>& pass, std::size_t slice, Index block, Matrix<const T> values) {
+  const Index pieces = pieces_of(1, blocks_[slice].numbers).count;
+  pass.kernels.statistics.measure_parts(pass.context, values, parts_.data() + slice_part_[slice] + block * pieces);
+}
+
+// Where an entry's parts of this step begin. The last block of a slice may be smaller than the others.
+template <class T>
+Index Recorder<T>::parts_at(std::size_t entry, Index* count) const {
+  const std::size_t stages = stages_.size();
+  if (entry < 2 * stages) {
+    const Stage& stage = stages_[entry % stages];
+    *count = pieces_of(batch_, stage.units).count;
+    return (entry < stages ? activation_parts_ : 0) + stage.first_part;
+  }
+  const std::size_t slice = entry - 2 * stages;
+  *count = (slice + 1 < blocks_.size() ? slice_part_[slice + 1] : parts_.size()) - slice_part_[slice];
+  return slice_part_[slice];
+}
+
+// Only the occupied exponents are cleared, added up and kept.
+template <class T>
+void Recorder<T>::merge(std::size_t entry) {
+  Index count = 0;
+  const StatisticsPart<T>* const parts = parts_.data() + parts_at(entry, &count);
+  int low = exponent_bins, high = -1;
+  for (Index k = 0; k < count; ++k) {
+    if (parts[k].high < parts[k].low) continue;
+    low = std::min(low, parts[k].low + ExponentRange<T>::lowest);
+    high = std::max(high, parts[k].high + ExponentRange<T>::lowest);
+  }
+  std::uint64_t histogram[exponent_bins];
+  std::fill(histogram + std::min(low, high + 1), histogram + high + 1, std::uint64_t{0});
+  RecordEntry& to = merged_[entry];
+  to.statistics = kernels<T>().statistics.merge(parts, count, histogram);
   to.low = low - exponent_bias;
-  to.bins = high - low + 1;
-  for (int bin = low; bin <= high; ++bin) {
-    const std::uint64_t found = histogram_[static_cast<std::size_t>(bin)];
-    record_->counts.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(found, UINT32_MAX)));
+  to.bins = std::max(0, high - low + 1);
+  std::uint32_t* const counts = counts_.data() + static_cast<Index>(entry) * ExponentRange<T>::count;
+  for (int bin = 0; bin < to.bins; ++bin)
+    counts[bin] = static_cast<std::uint32_t>(std::min<std::uint64_t>(histogram[low + bin], UINT32_MAX));
+}
+
+template <class T>
+StageEntry Recorder<T>::finish_stage(Stage& stage, const Statistics& error) {
+  const double* const norms = norms_.data() + stage.first_part;
+  // Where no activation is between dC/dy and the error, the two are one.
+  const double output_gradient = norms[0] < 0 ? error.norm : norm_of(norms, pieces_of(batch_, stage.units).count);
+  StageEntry entry = {output_gradient, not_measured, not_measured};
+  if (stage.flat.data()[0] < 0) return entry;
+  Index flat = 0;
+  const Index width = padded(stage.units);
+  for (Index group = 0; group < groups_of(batch_); ++group) {
+    flat += stage.flat.data()[group];
+    const auto* const alive = stage.alive.data() + group * width;
+    for (Index unit = 0; unit < stage.units; ++unit) stage.lived.data()[unit] |= alive[unit] != 0;
   }
-  std::fill(histogram_.begin() + low, histogram_.begin() + high + 1, std::uint64_t{0});
-}
-
-template <class T>
-void Recorder<T>::activation(const Pass<T>& pass, int stage, Matrix<const T> y) {
-  measure(pass, stages_ + static_cast<std::size_t>(stage), y.data, y.rows * y.columns);
-}
-
-template <class T>
-void Recorder<T>::output_gradient(const Pass<T>& pass, int stage, Matrix<const T> dy) {
-  stage_entry(stage).output_gradient = pass.kernels.statistics.norm(pass.context, dy.data, dy.rows * dy.columns);
-}
-
-template <class T>
-void Recorder<T>::error(const Pass<T>& pass, int stage, Matrix<const T> delta) {
-  measure(pass, static_cast<std::size_t>(stage), delta.data, delta.rows * delta.columns);
-}
-
-template <class T>
-void Recorder<T>::saturation(const Pass<T>& pass, int stage, Activation activation, Saved which,
-                             Matrix<const T> saved) {
-  const auto s = static_cast<std::size_t>(stage);
-  std::vector<std::uint8_t>& alive = alive_[s];
-  const Index flat = pass.kernels.activation.saturation(pass.context, activation, which, saved, alive.data());
-  StageEntry& entry = stage_entry(stage);
-  entry.saturated = static_cast<double>(flat) / static_cast<double>(saved.rows * saved.columns);
-  seen_[s] += saved.rows;
-  if (seen_[s] >= window_) {
-    const auto dead = std::count(alive.begin(), alive.end(), 0);
-    dead_[s] = static_cast<double>(dead) / static_cast<double>(alive.size());
-    seen_[s] = 0;
-    std::fill(alive.begin(), alive.end(), std::uint8_t{0});
+  entry.saturated = static_cast<double>(flat) / static_cast<double>(batch_ * stage.units);
+  stage.seen += batch_;
+  if (stage.seen >= window_) {
+    std::uint8_t* const lived = stage.lived.data();
+    const auto dead = std::count(lived, lived + stage.units, 0);
+    stage.dead = static_cast<double>(dead) / static_cast<double>(stage.units);
+    stage.seen = 0;
+    std::fill(lived, lived + stage.units, std::uint8_t{0});
   }
-  entry.dead = dead_[s];
+  entry.dead = stage.dead;
+  return entry;
 }
 
 template <class T>
-void Recorder<T>::gradient(const Pass<T>& pass, std::size_t parameter, const T* values, Index count) {
-  measure(pass, 2 * stages_ + parameter, values, count);
-}
-
-template <class T>
-void Recorder<T>::step(std::size_t parameter, StepNorms norms) {
-  record_->parameters[record_->parameters.size() - parameters_ + parameter] = {std::sqrt(norms.step),
-                                                                               std::sqrt(norms.parameter)};
-}
-
-template <class T>
-void Recorder<T>::drop() {
-  record_->steps.pop_back();
-  record_->entries.resize(record_->entries.size() - entries());
-  record_->stages.resize(record_->stages.size() - stages_);
-  record_->parameters.resize(record_->parameters.size() - parameters_);
+void Recorder<T>::finish(Context context, bool stepped) {
+  for_each_task(context, static_cast<Index>(entries()), [&](Index e) { merge(static_cast<std::size_t>(e)); });
+  for (std::size_t e = 0; e < entries(); ++e) {
+    RecordEntry& entry = merged_[e];
+    const std::uint32_t* const counts = counts_.data() + static_cast<Index>(e) * ExponentRange<T>::count;
+    entry.offset = static_cast<Index>(record_->counts.size());
+    if (entry.bins == 0) entry.low = 0;
+    record_->counts.insert(record_->counts.end(), counts, counts + entry.bins);
+    record_->entries.push_back(entry);
+  }
+  for (std::size_t s = 0; s < stages_.size(); ++s)
+    record_->stages.push_back(finish_stage(stages_[s], merged_[s].statistics));
+  for (std::size_t slice = 0; slice < blocks_.size(); ++slice) {
+    StepNorms norms = {0, 0};
+    for (Index block = 0; block < blocks_[slice].count; ++block) {
+      norms.step += steps_[first_block_[slice] + static_cast<std::size_t>(block)].step;
+      norms.parameter += steps_[first_block_[slice] + static_cast<std::size_t>(block)].parameter;
+    }
+    record_->parameters.push_back(stepped ? ParameterEntry{std::sqrt(norms.step), std::sqrt(norms.parameter)}
+                                          : ParameterEntry{not_measured, not_measured});
+  }
 }
 
 template class Recorder<float>;

@@ -17,8 +17,17 @@
 
 namespace gradwell {
 
-// Which of x and y the derivative is taken from.
-enum class Saved : int { input, output };
+// An integer as wide as T.
+template <class T>
+struct SameSize;
+template <>
+struct SameSize<float> {
+  using Integer = std::int32_t;
+};
+template <>
+struct SameSize<double> {
+  using Integer = std::int64_t;
+};
 
 template <class T>
 struct ActivationKernels {
@@ -30,8 +39,9 @@ struct ActivationKernels {
   // slope (columns); dslope = sum over rows of dy * min(x, 0), summed in double.
   void (*prelu_forward)(Context, Matrix<const T> x, const T* slope, Matrix<T> y);
   void (*prelu_backward)(Context, Matrix<const T> dy, Matrix<const T> x, const T* slope, Matrix<T> dx, T* dslope);
-  // Counts elements with |f'| < 0.01 sup|f'|, and sets alive[j] where column j has one above.
-  Index (*saturation)(Context, Activation, Saved which, Matrix<const T> saved, std::uint8_t* alive);
+  // Counts elements with |f'| < 0.01 sup|f'|, and makes alive[j] other than 0 where column j has one above. `alive`
+  // has room for whole vectors: a multiple of 16 numbers.
+  Index (*saturation)(Context, Derivative<T> of, typename SameSize<T>::Integer* alive);
 };
 
 // True where f' can be computed from y alone.

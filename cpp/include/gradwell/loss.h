@@ -6,7 +6,7 @@
 //   mean_squared_error     1/K sum_k (a_k - t_k)^2                     d = 2 (a - t) / (B K)
 //
 // outputs a, targets t, gradient d (batch B, outputs K). sigmoid_cross_entropy is the cross-entropy of Nielsen
-// (2015, chapter 3), summed over logistic outputs. Row costs are kept in double and added in order.
+// (2015, chapter 3), summed over logistic outputs. Row costs are kept in double.
 #pragma once
 
 #include "gradwell/types.h"
@@ -28,8 +28,9 @@ struct LossResult {
 
 template <class T>
 struct LossKernels {
-  // Returns the sum of the row costs; divides the gradient by `batch`. d.data may be null.
-  LossResult (*evaluate)(Context, LossKind, Matrix<const T> outputs, Targets<T> targets, Index batch, Matrix<T> d);
+  // Writes every row's cost and returns `correct`; divides the gradient by `batch`. d.data may be null.
+  Index (*evaluate)(Context, LossKind, Matrix<const T> outputs, Targets<T> targets, Index batch, Matrix<T> d,
+                    double* costs);
 };
 
 }  // namespace gradwell

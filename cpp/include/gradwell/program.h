@@ -36,6 +36,12 @@ struct Slice {
   bool decays;  // weights do, biases and slopes do not
 
   Index size() const { return (rows ? rows : 1) * columns; }
+  Sgd rule(Sgd sgd) const { return {sgd.learning_rate, decays ? sgd.weight_decay : 0, decays ? sgd.l2 : 0}; }
+};
+
+// A run of rows, of a batch or of a weight.
+struct Rows {
+  Index first, count;
 };
 
 struct StageInfo {
@@ -84,6 +90,8 @@ template <class T>
 class Layer;
 template <class T>
 class Recorder;
+template <class T>
+struct Pass;
 
 template <class T>
 class Program {
@@ -117,33 +125,64 @@ class Program {
 
  private:
   struct Lock;
+  // A block of rows of one layer's weight: the unit in which parameters step.
+  struct WeightBlock {
+    std::size_t layer;
+    Rows rows;
+  };
 
+  std::unique_ptr<Recorder<T>> make_recorder(Index window) const;
   void reserve(Index batch);
-  void gather(const Samples<T>&, const Index* order, Index count);
-  Samples<T> gathered(const Samples<T>&, Index count) const;
-  Matrix<const T> run_forward(Context, Matrix<const T> x, Recorder<T>* recorder);
-  void run_backward(Context, Matrix<T> dy, Matrix<T> dx, Recorder<T>* recorder);
-  LossResult run_step(Context, LossKind, const Samples<T>&, Recorder<T>* recorder);
+  void gather(const Samples<T>&, const Index* order, Index count, Samples<T>* batch);
+  double step_work(Index batch) const { return 3.0 * static_cast<double>(batch) * static_cast<double>(weights_); }
+
+  // The parts of a pass (program_pass.cpp), over some rows of the batch.
+  Matrix<const T> input_of(std::size_t layer, Index batch) const;
+  void forward_rows(const Pass<T>&, Index batch, Rows rows);
+  void backward_rows(const Pass<T>&, Index batch, Rows rows, std::size_t block);
+  void run_forward(Context, Matrix<const T> x);
+  LossResult run_rows(Context, LossKind, const Samples<T>&, Recorder<T>*);
+  LossResult add_costs(Index rows, Index correct) const;
+  double gradient_bound(Index batch) const;
+
+  // The parts of a step (program_step.cpp).
+  template <class Body>
+  void for_each_other_slice(std::size_t layer, Body&& body) const;
+  void make_block(const Pass<T>&, Index batch, const WeightBlock&);
+  void step_block(const Pass<T>&, const WeightBlock&, Sgd);
+  void run_parameters(Context, Index batch, Recorder<T>*);
+  void step_parameters(Context, Index batch, Sgd, Recorder<T>*, bool made);
+  void step_slice(const Pass<T>&, std::size_t slice, Index block, Rows rows, Sgd);
   double largest(Context, const T* block, const Slice&) const;
-  double largest_parameter(Context) const;
-  Fault check_step(Context, const LossResult&, Sgd, double* bound) const;
-  void update_parameters(Context, Sgd, Recorder<T>* recorder);
+  double largest_in(Context, const T* block) const;
+  Fault check_step(Context, double steepest, Sgd, double* bound) const;
+  Fault run_step(Context, const TrainPlan&, const Samples<T>&, Recorder<T>*, double* bound, LossResult*);
+  void train_steps(Context, const TrainPlan&, const Samples<T>&, const Index* order, Index count, Record*,
+                   TrainResult*);
 
   Index inputs_;
   Index size_ = 0;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
-  std::vector<Matrix<const T>> layer_inputs_;  // of the last forward pass
   std::vector<StageInfo> stages_;
   std::vector<Slice> slices_;
+  std::vector<std::size_t> weight_of_;    // by layer: its weight's slice
+  std::vector<std::size_t> first_slice_;  // by layer, and one more for the end
+  std::vector<WeightBlock> weight_blocks_;
+  Index weights_ = 0, largest_weight_ = 0;
+  bool rows_apart_ = true;
   Block<T> parameters_, gradients_;
 
   Block<T> arena_;
   Block<Index> classes_;
+  Block<double> costs_;
   Index capacity_ = 0;
   Index kept_ = 0;  // rows of the last forward pass whose values are still there
   T* input_ = nullptr;
+  Index input_stride_ = 0;
   T* target_ = nullptr;
-  T* signal_[2] = {nullptr, nullptr};  // dC/dy and dC/dx change places from layer to layer
+  Matrix<const T> x_ = {nullptr, 0, 0, 0};  // of the pass that is running
+  std::vector<double> bounds_;              // by block of rows, layer, and input or error
+  std::size_t row_blocks_ = 1;
   std::unique_ptr<Recorder<T>> recorder_;
   std::mutex in_use_;
 };

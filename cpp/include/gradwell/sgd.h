@@ -9,12 +9,6 @@
 
 namespace gradwell {
 
-struct Sgd {
-  double learning_rate;
-  double weight_decay;
-  double l2;
-};
-
 // Sums of squares in double: of the step taken, and of the parameters before it.
 struct StepNorms {
   double step;

@@ -18,10 +18,17 @@ struct Matrix {
   Index stride;
 };
 
-// What a kernel may use: how many threads, and whether denormal numbers count as zero.
+// Threads that are awake and waiting for tasks (core/team.h), as kernels see them: `run` calls body(argument, task)
+// once for every task in [0, tasks), on any of them, and returns when all are done.
+struct Team {
+  void (*run)(const Team* team, Index tasks, void (*body)(void* argument, Index task), void* argument);
+};
+
+// What a kernel may use: how many threads, a team of as many or null, and whether denormal numbers count as zero.
 struct Context {
   int threads;
   bool flush_denormals;
+  const Team* team = nullptr;
 };
 
 enum class ActivationKind : int {
@@ -41,6 +48,24 @@ enum class ActivationKind : int {
 struct Activation {
   ActivationKind kind;
   double alpha;
+};
+
+// Which of x and y the derivative is taken from.
+enum class Saved : int { input, output };
+
+// All that is needed for a derivative: the activation, and its input or output.
+template <class T>
+struct Derivative {
+  Activation activation;
+  Saved which;
+  Matrix<const T> saved;
+};
+
+// The constants of a step of stochastic gradient descent (sgd.h).
+struct Sgd {
+  double learning_rate;
+  double weight_decay;
+  double l2;
 };
 
 enum class LossKind : int { softmax_cross_entropy, sigmoid_cross_entropy, quadratic, mean_squared_error };

@@ -95,22 +95,25 @@ void prelu_backward(Context context, Matrix<const T> dy, Matrix<const T> x, cons
 }
 
 template <class T>
-Index saturation(Context, Activation activation, Saved which, Matrix<const T> saved, std::uint8_t* alive) {
-  const bool output = which == Saved::output;
+Index saturation(Context, Derivative<T> of, typename SameSize<T>::Integer* alive) {
+  const bool output = of.which == Saved::output;
+  const Matrix<const T>& saved = of.saved;
   Index count = 0;
-  with_functor<T>(activation, [&](auto f) {
+  with_functor<T>(of.activation, [&](auto f) {
     const T threshold = T(0.01) * f.steepest();
-    for (Index row = 0; row < saved.rows; ++row) {
-      for_each_pack<T>(saved.columns, [&](Index j, int n) {
+    for_each_pack<T>(saved.columns, [&](Index j, int n) {
+      Bits<T> flat_count = {}, steep = {};
+      for (Index row = 0; row < saved.rows; ++row) {
         const Pack<T> v = load_n<T>(saved.data + row * saved.stride + j, n);
-        const Pack<T> slope = magnitude<T>(derivative_of<T>(f, v, output, 0));
-        const Bits<T> flat = slope < threshold;
-        for (int i = 0; i < n; ++i) {
-          count -= static_cast<Index>(flat[i]);
-          alive[j + i] = static_cast<std::uint8_t>(alive[j + i] | (flat[i] == 0));
-        }
-      });
-    }
+        const Bits<T> flat = magnitude<T>(derivative_of<T>(f, v, output, 0)) < threshold;
+        flat_count -= flat;
+        steep |= ~flat;
+      }
+      for (int i = 0; i < n; ++i) {
+        count += static_cast<Index>(flat_count[i]);
+        alive[j + i] |= steep[i];
+      }
+    });
   });
   return count;
 }

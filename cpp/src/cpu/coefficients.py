@@ -28,12 +28,6 @@ def exp_rest(r):
     return mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, 60]) if abs(r) < 0.01 else (mp.expm1(r) - r) / r**2
 
 
-def tanh_rest(z):
-    """(tanh(x) / x - 1) / x^2 at z = x^2."""
-    x = mp.sqrt(z)
-    return (mp.tanh(x) / x - 1) / z
-
-
 def log_rest(z):
     """(log((1+s)/(1-s)) / s - 2) / s^2 at z = s^2."""
     s = mp.sqrt(z)
@@ -58,7 +52,7 @@ def row(name, coefficients, suffix):
 
 POLYNOMIALS = [  # name, function, interval, degree in float, degree in double
     ("exp_rest", exp_rest, (mp.mpf("-0.34658"), mp.mpf("0.34658")), 4, 10),
-    ("tanh_rest", tanh_rest, (mp.mpf("1e-30"), mp.mpf("0.390625")), 5, 12),
+    ("expm1_rest", exp_rest, (mp.mpf("-1e-6"), mp.mpf("0.69315")), 5, 11),
     ("log_rest", log_rest, (mp.mpf("1e-30"), mp.mpf("0.02944")), 3, 8),
     ("normal_tail_rest", normal_tail_rest, (mp.mpf(-1), mp.mpf("0.8182")), 11, 27),
 ]

@@ -3,11 +3,13 @@
 // A register tile holds `rows` x (1 or 2 vectors) of C and runs over the depth once: element (i, j) is
 // start + a_i0 b_0j, + a_i1 b_1j, ... by fused multiply-adds in that order, whatever the tile, the packing or
 // the thread, so a product has the same bits however it is cut. A is read where it lies, one scalar at a time,
-// by any strides, which serves x W and x^T delta alike. B is read where it lies when it is small; otherwise,
-// and always when transposed, a block of it is packed into a buffer on the stack.
+// by any strides, which serves x W and x^T delta alike. B is read where it lies when it is used few times; otherwise,
+// and always when transposed, a block of it is packed into a buffer on the stack (pack.h).
 #pragma once
 
+#include "cpu/pack.h"
 #include "cpu/parallel.h"
+#include "cpu/sgd_rule.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -18,9 +20,12 @@ constexpr int tile_rows = 14;
 #else
 constexpr int tile_rows = 6;
 #endif
-template <class T>
-constexpr int tile_columns = 2 * lanes<T>;
-constexpr int packed_depth = 192;
+
+// A right factor of up to so many numbers is in the second-level cache, from where it is as fast as packed.
+constexpr Index read_in_place = 300000;
+
+// One of fewer stays in that cache from one use to the next.
+constexpr Index worth_fetching = 60000;
 
 // Element (i, p) is data[i * row + p * step].
 template <class T>
@@ -30,15 +35,11 @@ struct Left {
   Index step;
 };
 
-// Element (p, j) is data[p * stride + j], or data[j * stride + p] where transposed.
-template <class T>
-struct Right {
-  const T* data;
-  Index stride;
-  bool transposed;
-};
+// What becomes of a product: it is stored; or, the gradient of the weights at C, it makes a step of them by `rule`
+// and is itself stored nowhere.
+enum class Product { store, update };
 
-// The tile starts from C itself where `add`, else from start[j], or 0 where start is null.
+// The tile's sums go on from `from` (row stride from_row) where it is not null, else start from start[j], or 0.
 template <class T>
 struct TileJob {
   Index depth;
@@ -48,11 +49,13 @@ struct TileJob {
   T* c;
   Index c_row;
   const T* start;
-  bool add;
+  const T* from;
+  Index from_row;
   int last;  // columns in the last vector
+  SgdRule<T> rule;
 };
 
-template <class T, int Rows, int Packs, bool Part>
+template <class T, int Rows, int Packs, bool Part, Product What>
 void tile(const TileJob<T>& job) {
   constexpr int width = lanes<T>;
   const auto read = [&](const T* p, int v) {
@@ -63,7 +66,13 @@ void tile(const TileJob<T>& job) {
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
     for (int v = 0; v < Packs; ++v)
-      sum[i][v] = job.add ? read(job.c + i * job.c_row, v) : (job.start ? read(job.start, v) : Pack<T>{});
+      sum[i][v] = job.from ? read(job.from + i * job.from_row, v) : (job.start ? read(job.start, v) : Pack<T>{});
+  if (What == Product::update && job.depth >= 32) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int v = 0; v < Packs; ++v) __builtin_prefetch(job.c + i * job.c_row + v * width, 1);
+  }
   const T* a = job.a.data;
   const T* b = job.b;
   const Index a_row = job.a.row;
@@ -78,6 +87,13 @@ void tile(const TileJob<T>& job) {
       for (int v = 0; v < Packs; ++v) sum[i][v] = fma(left, right[v], sum[i][v]);
     }
   }
+  // All is read before anything is written: a masked store would hold up a load of the row that follows it.
+  if (What == Product::update) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int v = 0; v < Packs; ++v) sum[i][v] = job.rule(read(job.c + i * job.c_row, v), sum[i][v]);
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
@@ -87,73 +103,93 @@ void tile(const TileJob<T>& job) {
     }
 }
 
-template <class T, int Rows>
+template <class T, int Rows, Product What>
 void tile_of_rows(const TileJob<T>& job, int columns) {
   constexpr int width = lanes<T>;
-  if (columns == 2 * width) return tile<T, Rows, 2, false>(job);
-  if (columns == width) return tile<T, Rows, 1, false>(job);
-  if (columns > width) return tile<T, Rows, 2, true>(job);
-  tile<T, Rows, 1, true>(job);
+  if (columns == 2 * width) return tile<T, Rows, 2, false, What>(job);
+  if (columns == width) return tile<T, Rows, 1, false, What>(job);
+  if (columns > width) return tile<T, Rows, 2, true, What>(job);
+  tile<T, Rows, 1, true, What>(job);
 }
 
-template <class T, int Rows = tile_rows>
+template <class T, Product What, int Rows = tile_rows>
 GRADWELL_INLINE void any_tile(const TileJob<T>& job, int rows, int columns) {
-  if (rows == Rows) return tile_of_rows<T, Rows>(job, columns);
-  if constexpr (Rows > 1) any_tile<T, Rows - 1>(job, rows, columns);
+  if (rows == Rows) return tile_of_rows<T, Rows, What>(job, columns);
+  if constexpr (Rows > 1) any_tile<T, What, Rows - 1>(job, rows, columns);
 }
 
+// A product's C, and the rule where it is a step of it.
 template <class T>
-GRADWELL_INLINE void pack(Right<T> b, Index p0, Index depth, Index j0, int columns, T* to) {
-  constexpr int width = tile_columns<T>;
-  if (b.transposed) {
-    for (int j = 0; j < columns; ++j)
-      for (Index p = 0; p < depth; ++p) to[p * width + j] = b.data[(j0 + j) * b.stride + p0 + p];
-  } else {
-    for (Index p = 0; p < depth; ++p)
-      for (int j = 0; j < columns; ++j) to[p * width + j] = b.data[(p0 + p) * b.stride + j0 + j];
-  }
-}
+struct Target {
+  T* c;
+  Index c_row;
+  SgdRule<T> rule;
+};
 
 // C (rows, columns), depth the summed dimension. `finish(row, rows, column, columns)` is called once for each
 // tile of C when it is complete, on the thread that made it.
-template <class T, class Finish>
+template <class T, Product What, class Finish>
 GRADWELL_INLINE void gemm(Context context, Index rows, Index columns, Index depth, Left<T> a, Right<T> b,
-                          const T* start, T* c, Index c_row, Finish&& finish) {
+                          const T* start, Target<T> to, Finish&& finish) {
   constexpr int width = tile_columns<T>;
+  constexpr Index most_tiles = 16;  // of a group whose sums wait on the stack between two blocks of the depth
+  constexpr Index room = What == Product::update ? most_tiles * tile_rows * width : 1;
   const Index panels = (columns + width - 1) / width;
   const Index work = rows * columns * depth;
   // Rows are cut into tiles of nearly equal height, and those into as many groups as keep the threads busy.
   const Index tiles = (rows + tile_rows - 1) / tile_rows;
   Index groups = 1;
-  if (context.threads > 1 && work >= worth_sharing) {
+  if (context.threads > 1 && panels > 0) {
     groups = (4 * context.threads + panels - 1) / panels;
     if (groups > tiles) groups = tiles;
   }
-  const bool packing = b.transposed || (columns > width && tiles >= 3 * groups);
+  const bool packing = b.transposed || (depth * b.stride > read_in_place && tiles >= 3 * groups);
   const Index block = packing ? packed_depth : (depth > 0 ? depth : 1);
+  const bool waiting = What == Product::update && depth > block;
+  if (waiting && groups * most_tiles < tiles) groups = (tiles + most_tiles - 1) / most_tiles;
   parallel_for(context, panels * groups, work, [&](Index task) {
     const Index panel = task / groups, group = task % groups;
     const Index j0 = panel * width;
     const int wide = static_cast<int>(columns - j0 < width ? columns - j0 : width);
+    const Index first = tiles * group / groups;
     alignas(64) T packed[packed_depth * width];
+    alignas(64) T sums[room];
     for (Index p0 = 0; p0 == 0 || p0 < depth; p0 += block) {
       const Index deep = depth - p0 < block ? depth - p0 : block;
+      const bool complete = p0 + deep >= depth;
       if (packing) pack(b, p0, deep, j0, wide, packed);
       const T* right = packing ? packed : b.data + p0 * b.stride + j0;
-      for (Index t = tiles * group / groups; t < tiles * (group + 1) / groups; ++t) {
+      const Index last = tiles * (group + 1) / groups;
+      // What comes next of B is fetched into the second-level cache meanwhile, a share of it before every tile.
+      const bool large = depth * b.stride > worth_fetching;
+      Fetch<T> fetch = {nullptr, 0, 0, 0};
+      if (large) fetch = fetch_next(b, complete ? 0 : p0 + block, complete ? j0 + width : j0, depth, columns, block);
+      for (Index t = first; t < last; ++t) {
+        if (large) fetch_part(fetch, t - first, last - first);
         const Index i0 = rows * t / tiles;
         const int high = static_cast<int>(rows * (t + 1) / tiles - i0);
-        const TileJob<T> job = {deep,
-                                {a.data + i0 * a.row + p0 * a.step, a.row, a.step},
-                                right,
-                                packing ? width : b.stride,
-                                c + i0 * c_row + j0,
-                                c_row,
-                                start ? start + j0 : nullptr,
-                                p0 > 0,
-                                (wide - 1) % lanes<T> + 1};
-        any_tile<T>(job, high, wide);
-        if (p0 + deep >= depth) finish(i0, high, j0, wide);
+        T* const c = to.c + i0 * to.c_row + j0;
+        T* const sum = waiting ? sums + (i0 - rows * first / tiles) * width : c;
+        const Index sum_row = waiting ? width : to.c_row;
+        TileJob<T> job = {deep,
+                          {a.data + i0 * a.row + p0 * a.step, a.row, a.step},
+                          right,
+                          packing ? width : b.stride,
+                          sum,
+                          sum_row,
+                          start ? start + j0 : nullptr,
+                          p0 > 0 ? sum : nullptr,
+                          sum_row,
+                          (wide - 1) % lanes<T> + 1,
+                          to.rule};
+        if (What == Product::update && complete) {
+          job.c = c;
+          job.c_row = to.c_row;
+          any_tile<T, What>(job, high, wide);
+        } else {
+          any_tile<T, Product::store>(job, high, wide);
+        }
+        if (complete) finish(i0, high, j0, wide);
       }
     }
   });

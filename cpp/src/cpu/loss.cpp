@@ -132,42 +132,32 @@ bool is_correct(const Row<T>& row) {
   return best == wanted && row.a[best] == row.a[best];
 }
 
-// Rows are shared out in groups; each group's costs are added in order, and then the groups'.
+// Rows are shared out in groups.
 constexpr Index group_rows = 64;
-constexpr Index most_groups = 1024;
 
 template <class T>
-LossResult evaluate(Context context, LossKind kind, Matrix<const T> outputs, Targets<T> targets, Index batch,
-                    Matrix<T> d) {
-  LossResult result = {0, 0};
+Index evaluate(Context context, LossKind kind, Matrix<const T> outputs, Targets<T> targets, Index batch, Matrix<T> d,
+               double* costs) {
   const T scale = static_cast<T>(1.0 / static_cast<double>(batch));
-  for (Index first = 0; first < outputs.rows; first += group_rows * most_groups) {
-    const Index rows =
-        outputs.rows - first < group_rows * most_groups ? outputs.rows - first : group_rows * most_groups;
-    const Index groups = (rows + group_rows - 1) / group_rows;
-    LossResult parts[most_groups];
-    parallel_for(context, groups, rows * outputs.columns * 16, [&](Index group) {
-      LossResult part = {0, 0};
-      const Index begin = first + group * group_rows;
-      const Index end = begin + group_rows < first + rows ? begin + group_rows : first + rows;
-      for (Index i = begin; i < end; ++i) {
-        const Row<T> row = {outputs.data + i * outputs.stride,
-                            targets.classes ? nullptr : targets.values.data + i * targets.values.stride,
-                            targets.classes ? targets.classes[i] : -1,
-                            outputs.columns,
-                            scale,
-                            d.data ? d.data + i * d.stride : nullptr};
-        part.sum += cost_of<T>(kind, row);
-        part.correct += is_correct<T>(row);
-      }
-      parts[group] = part;
-    });
-    for (Index group = 0; group < groups; ++group) {
-      result.sum += parts[group].sum;
-      result.correct += parts[group].correct;
+  const Index groups = (outputs.rows + group_rows - 1) / group_rows;
+  Index correct = 0;
+  parallel_for(context, groups, outputs.rows * outputs.columns * 16, [&](Index group) {
+    const Index begin = group * group_rows;
+    const Index end = begin + group_rows < outputs.rows ? begin + group_rows : outputs.rows;
+    Index found = 0;
+    for (Index i = begin; i < end; ++i) {
+      const Row<T> row = {outputs.data + i * outputs.stride,
+                          targets.classes ? nullptr : targets.values.data + i * targets.values.stride,
+                          targets.classes ? targets.classes[i] : -1,
+                          outputs.columns,
+                          scale,
+                          d.data ? d.data + i * d.stride : nullptr};
+      costs[i] = cost_of<T>(kind, row);
+      found += is_correct<T>(row);
     }
-  }
-  return result;
+    __atomic_fetch_add(&correct, found, __ATOMIC_RELAXED);
+  });
+  return correct;
 }
 
 }  // namespace

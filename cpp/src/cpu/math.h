@@ -19,6 +19,7 @@ struct Constants<float> {
   static constexpr float log2_e = 1.44269504f;
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;  // high part: 10 bits
   static constexpr float exp_lowest = -104.0f, exp_highest = 88.73f, expm1_lowest = -87.0f;
+  static constexpr float tanh_is_one = 10.0f;
   static constexpr float smallest_normal = 1.17549435e-38f, infinity = __builtin_inff(), nan = __builtin_nanf("");
   static constexpr std::int32_t sqrt_half_bits = 0x3f3504f3;
 };
@@ -29,6 +30,7 @@ struct Constants<double> {
   static constexpr double log2_e = 1.4426950408889634;
   static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
   static constexpr double exp_lowest = -746.0, exp_highest = 709.79, expm1_lowest = -708.0;
+  static constexpr double tanh_is_one = 20.0;
   static constexpr double smallest_normal = 2.2250738585072014e-308;
   static constexpr double infinity = __builtin_inf(), nan = __builtin_nan("");
   static constexpr std::int64_t sqrt_half_bits = 0x3fe6a09e667f3bcd;
@@ -49,7 +51,7 @@ GRADWELL_INLINE Pack<T> polynomial(Pack<T> x, const T (&c)[N]) {
     return polynomial<double>(x, name##_double);      \
   }
 GRADWELL_POLYNOMIAL(exp_rest)
-GRADWELL_POLYNOMIAL(tanh_rest)
+GRADWELL_POLYNOMIAL(expm1_rest)
 GRADWELL_POLYNOMIAL(log_rest)
 GRADWELL_POLYNOMIAL(normal_tail_rest)
 #undef GRADWELL_POLYNOMIAL
@@ -80,9 +82,7 @@ GRADWELL_INLINE Pack<T> power_of_two(Bits<T> n) {
 template <class T>
 GRADWELL_INLINE Pack<T> exp(Pack<T> x) {
   using C = Constants<T>;
-  x = x < C::exp_lowest ? broadcast(C::exp_lowest) : x;
-  x = x > C::exp_highest ? broadcast(C::exp_highest) : x;
-  const auto reduced = reduce_exponential<T>(x);
+  const auto reduced = reduce_exponential<T>(at_most(at_least(x, C::exp_lowest), C::exp_highest));
   const Bits<T> half = reduced.n >> 1;  // two factors, so that neither overflows where the product does not
   return (reduced.minus_one + T(1)) * power_of_two<T>(half) * power_of_two<T>(reduced.n - half);
 }
@@ -90,8 +90,7 @@ GRADWELL_INLINE Pack<T> exp(Pack<T> x) {
 // e^x - 1 for x <= 0, without cancellation near 0.
 template <class T>
 GRADWELL_INLINE Pack<T> expm1_negative(Pack<T> x) {
-  x = x < Constants<T>::expm1_lowest ? broadcast(Constants<T>::expm1_lowest) : x;
-  const auto reduced = reduce_exponential<T>(x);
+  const auto reduced = reduce_exponential<T>(at_least(x, Constants<T>::expm1_lowest));
   const Pack<T> scale = power_of_two<T>(reduced.n);
   return fma(scale, reduced.minus_one, scale - T(1));
 }
@@ -123,13 +122,23 @@ GRADWELL_INLINE Pack<T> log1p_unit(Pack<T> e) {
   return log<T>(sum) + (e - (sum - T(1))) / sum;
 }
 
+// tanh |x| = t / (t + 2) with t = e^(2|x|) - 1. Here 2|x| = n ln 2 + r with 0 <= r <= ln 2, so that both terms of
+// t = 2^n (e^r - 1) + (2^n - 1) are positive and nothing cancels.
 template <class T>
 GRADWELL_INLINE Pack<T> tanh(Pack<T> x) {
-  const Pack<T> size = magnitude<T>(x);
-  const Pack<T> z = size * size;
-  const Pack<T> near_zero = fma(size * z, tanh_rest(z), size);
-  const Pack<T> far = T(1) - T(2) / (exp<T>(size + size) + T(1));
-  return with_sign<T>(size < T(0.625) ? near_zero : far, x);
+  using C = Constants<T>;
+  const Pack<T> size = at_most(magnitude<T>(x), C::tanh_is_one);
+  const Pack<T> twice = size + size, shift = broadcast(C::round_shift);
+  const Pack<T> shifted = fma(twice, broadcast(C::log2_e), broadcast(T(-0.5))) + shift;
+  const Pack<T> n = shifted - shift;
+  Pack<T> r = fma(n, broadcast(-C::ln2_high), twice);
+  r = fma(n, broadcast(-C::ln2_low), r);
+  const Pack<T> scale = power_of_two<T>(bits_of(shifted) - bits_of(shift));
+  const Pack<T> t = fma(scale, fma(r * r, expm1_rest(r), r), scale - T(1));
+  // What the sum lost in rounding is given back where it matters: 1 / (t + 2) = (1 - tanh) / 2.
+  const Pack<T> sum = t + T(2), share = t / sum;
+  const Pack<T> lost = t < T(4) ? t - (sum - T(2)) : Pack<T>{};
+  return with_sign<T>(fma(share * lost, fma(share, broadcast(T(0.5)), broadcast(T(-0.5))), share), x);
 }
 
 template <class T>

@@ -2,25 +2,15 @@
 
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "cpu/sgd_rule.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
 namespace {
 
-// The rule with its constants rounded to T once.
-template <class T>
-struct Rule {
-  T keep;  // 1 - learning_rate * (weight_decay + l2)
-  T rate;
-  explicit Rule(Sgd sgd)
-      : keep(static_cast<T>(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2))),
-        rate(static_cast<T>(-sgd.learning_rate)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g) const { return fma(broadcast(rate), g, p * keep); }
-};
-
 template <class T>
 void update(Context context, Sgd sgd, T* parameter, const T* gradient, Index count) {
-  const Rule<T> rule(sgd);
+  const SgdRule<T> rule = rule_of<T>(sgd);
   for_each_chunk(context, count, 1, [&](Index begin, Index end) {
     for_each_pack<T>(end - begin, [&](Index i, int n) {
       T* p = parameter + begin + i;
@@ -45,7 +35,7 @@ double sum_of_squares(const T* x, Index count) {
 // On one thread, chunk by chunk in order: the step of a chunk is kept on the stack between its two uses.
 template <class T>
 StepNorms update_recorded(Context, Sgd sgd, T* parameter, const T* gradient, Index count) {
-  const Rule<T> rule(sgd);
+  const SgdRule<T> rule = rule_of<T>(sgd);
   StepNorms norms = {0, 0};
   alignas(64) T step[chunk_size];
   for (Index begin = 0; begin < count; begin += chunk_size) {

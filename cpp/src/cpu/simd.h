@@ -35,7 +35,9 @@ struct Simd<float> {
   typedef float Pack __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
   typedef float Unaligned __attribute__((vector_size(GRADWELL_VECTOR_BYTES), aligned(4), may_alias));
   using Integer = std::int32_t;
+  using Word = std::uint32_t;
   typedef Integer Bits __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
+  typedef Word Words __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
   static constexpr int mantissa_bits = 23;
   static constexpr Integer bias = 127;
 };
@@ -45,7 +47,9 @@ struct Simd<double> {
   typedef double Pack __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
   typedef double Unaligned __attribute__((vector_size(GRADWELL_VECTOR_BYTES), aligned(8), may_alias));
   using Integer = std::int64_t;
+  using Word = std::uint64_t;
   typedef Integer Bits __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
+  typedef Word Words __attribute__((vector_size(GRADWELL_VECTOR_BYTES)));
   static constexpr int mantissa_bits = 52;
   static constexpr Integer bias = 1023;
 };
@@ -160,6 +164,57 @@ GRADWELL_INLINE Pack<float> from_bits(Bits<float> x) {
 GRADWELL_INLINE Pack<double> from_bits(Bits<double> x) {
   return reinterpret_cast<Pack<double>>(x);
 }
+
+// x where it is not below (above) the limit, else the limit; a NaN stays. The instructions return their second operand
+// where one is a NaN.
+#if defined(__AVX512F__)
+GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
+  return _mm512_maskz_max_ps(0xffff, broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
+  return _mm512_maskz_max_pd(0xff, broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
+  return _mm512_maskz_min_ps(0xffff, broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
+  return _mm512_maskz_min_pd(0xff, broadcast(limit), x);
+}
+#elif defined(__AVX2__)
+GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
+  return _mm256_max_ps(broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
+  return _mm256_max_pd(broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
+  return _mm256_min_ps(broadcast(limit), x);
+}
+GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
+  return _mm256_min_pd(broadcast(limit), x);
+}
+#else
+template <class T>
+GRADWELL_INLINE Pack<T> at_least_of(Pack<T> x, T limit) {
+  return x < limit ? broadcast(limit) : x;
+}
+template <class T>
+GRADWELL_INLINE Pack<T> at_most_of(Pack<T> x, T limit) {
+  return x > limit ? broadcast(limit) : x;
+}
+GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
+  return at_least_of<float>(x, limit);
+}
+GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
+  return at_least_of<double>(x, limit);
+}
+GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
+  return at_most_of<float>(x, limit);
+}
+GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
+  return at_most_of<double>(x, limit);
+}
+#endif
 
 template <class T>
 GRADWELL_INLINE Pack<T> magnitude(Pack<T> x) {

@@ -8,54 +8,52 @@ namespace gradwell {
 namespace GRADWELL_LEVEL {
 namespace {
 
-// Parts of up to 1024 chunks are made in any order and added in theirs. The caller's stack holds them.
-constexpr Index most_parts = 1024;
+// All parts so far. Sums as in StatisticsPart, at one scale.
+struct Total {
+  double scale = 1, sum = 0, squares = 0, deviations = 0;
+  double min = infinite, max = -infinite, smallest = infinite;
+  Index count = 0, zeros = 0, nans = 0, infs = 0;
+  Index finite() const { return count - nans - infs; }
+};
 
-template <class Made, class Make, class Add>
-GRADWELL_INLINE void in_order(Context context, Index count, Index weight, Make&& make, Add&& add) {
-  Made parts[most_parts];
-  for (Index first = 0; first < count; first += most_parts * chunk_size) {
-    const Index rest = count - first < most_parts * chunk_size ? count - first : most_parts * chunk_size;
-    for_each_chunk(context, rest, weight,
-                   [&](Index begin, Index end) { parts[begin / chunk_size] = make(first + begin, end - begin); });
-    for (Index chunk = 0; chunk * chunk_size < rest; ++chunk) add(parts[chunk]);
-  }
+// To the scale of the larger numbers, where the others' squares do not matter.
+template <class A>
+void rescale(A& sums, double scale) {
+  if (sums.scale == scale) return;
+  const double factor = scale / sums.scale;
+  sums.sum *= factor;
+  sums.squares *= factor * factor;
+  sums.deviations *= factor * factor;
+  sums.scale = scale;
 }
 
-// Eight tables take turns, so that equal exponents close together do not wait for one another. Only exponents
-// between those of `smallest` and `largest`, the least and greatest magnitude but 0, are cleared and added up.
 template <class T>
-void count_exponents(const T* x, Index count, double smallest, double largest, std::uint64_t* histogram) {
-  constexpr int values = sizeof(T) == 4 ? 256 : 2048;
-  constexpr int shift = exponent_bias - static_cast<int>(Simd<T>::bias);
-  constexpr int tables = 8;
-  const int first = biased_exponent<T>(static_cast<T>(smallest)), last = biased_exponent<T>(static_cast<T>(largest));
-  std::uint32_t table[tables][values];
-  for (auto& one : table) {
-    for (int e = first; e <= last; ++e) one[e] = 0;
-    one[0] = one[values - 1] = 0;  // zeros, and what is not finite
+void add(Total& all, const StatisticsPart<T>& part, std::uint64_t* histogram) {
+  const double before = static_cast<double>(all.finite());
+  const double here = static_cast<double>(part.count - part.nans - part.infs);
+  struct {
+    double scale, sum, squares, deviations;
+  } sums = {part.scale, part.sum, part.squares, part.deviations};
+  const bool nothing = all.squares == 0, nothing_here = sums.squares == 0;
+  const double scale = nothing ? sums.scale : (nothing_here || all.scale < sums.scale ? all.scale : sums.scale);
+  rescale(all, scale);
+  rescale(sums, scale);
+  if (before > 0 && here > 0) {
+    const double apart = sums.sum / here - all.sum / before;
+    all.deviations += apart * apart * (before * here / (before + here));
   }
-  Index i = 0;
-  for (; i + tables <= count; i += tables)
-#pragma GCC unroll 8
-    for (int k = 0; k < tables; ++k) ++table[k][biased_exponent<T>(x[i + k])];
-  for (; i < count; ++i) ++table[0][biased_exponent<T>(x[i])];
-  for (int e = first > 0 ? first : 1; e <= last; ++e)
-    for (const auto& one : table) histogram[e + shift] += one[e];
-  if (first > 0) return;
-  // Denormals share exponent 0 with zero; float32's have exponents of their own in the histogram.
-  for (i = 0; i < count; ++i) {
-    if (biased_exponent<T>(x[i]) != 0 || x[i] == 0) continue;
-    const int exponent = sizeof(T) == 4 ? biased_exponent<double>(static_cast<double>(x[i])) : 0;
-    ++histogram[exponent];
-  }
-}
-
-// The power of two that brings `largest` near 1, where squares of float64 would leave its range; else 1.
-template <class T>
-T rescue_scale(double largest) {
-  if (sizeof(T) == 4 || largest == 0 || (largest > 1e-120 && largest < 1e140)) return T(1);
-  return static_cast<T>(largest < 1 ? 0x1p500 : 0x1p-520);
+  all.sum += sums.sum;
+  all.squares += sums.squares;
+  all.deviations += sums.deviations;
+  all.min = part.min < all.min ? part.min : all.min;
+  all.max = part.max > all.max ? part.max : all.max;
+  all.smallest = part.smallest < all.smallest ? part.smallest : all.smallest;
+  all.count += part.count;
+  all.zeros += part.zeros;
+  all.nans += part.nans;
+  all.infs += part.infs;
+  if (!histogram) return;
+  for (int bin = part.low; bin <= part.high; ++bin) histogram[bin + ExponentRange<T>::lowest] += part.bins[bin];
 }
 
 // Square roots by the compiler's instruction; no call to libm.
@@ -63,40 +61,20 @@ double root(double x) {
   return x > 0 ? __builtin_sqrt(x) : 0;
 }
 
-template <class T>
-Statistics measure(Context context, const T* x, Index count, std::uint64_t* histogram) {
-  const T first = count > 0 ? x[0] : T(0);
-  Frame<T> frame = {first - first == T(0) ? first : T(0), T(1)};
-  Part all = nothing;
-  const auto chunk = [&](Index begin, Index size) { return measure_chunk<T>(x + begin, size, frame); };
-  in_order<Part>(context, count, 2, chunk, [&](const Part& part) { add(all, part); });
-  const double largest = all.largest;
-  frame.scale = rescue_scale<T>(largest);
-  if (frame.scale != T(1)) {
-    all.sum = all.squares = all.shifted_squares = 0;
-    in_order<Part>(context, count, 2, chunk, [&](const Part& part) { add_sums(all, part); });
-  }
-  const Index finite = count - all.nans - all.infs;
-  // In runs short enough for the tables' 32 bits.
-  constexpr Index run = Index{1} << 30;
-  for (Index i = 0; histogram && largest > 0 && i < count; i += run)
-    count_exponents<T>(x + i, count - i < run ? count - i : run, all.smallest, largest, histogram);
-
+Statistics summary(const Total& all) {
   constexpr double unknown = __builtin_nan("");
-  const double n = static_cast<double>(finite);
-  const double back = 1.0 / static_cast<double>(frame.scale);
-  const double mean = all.sum / n;
-  const double moved_mean = mean - static_cast<double>(frame.shift * frame.scale);
+  const Index finite = all.finite();
+  const double n = static_cast<double>(finite), back = 1.0 / all.scale;
   Statistics s;
-  s.count = count;
-  s.norm = finite || count == 0 ? root(all.squares) * back : unknown;
+  s.count = all.count;
+  s.norm = finite || all.count == 0 ? root(all.squares) * back : unknown;
   s.rms = finite ? root(all.squares / n) * back : unknown;
-  s.mean = finite ? mean * back : unknown;
-  s.std = finite ? root(all.shifted_squares / n - moved_mean * moved_mean) * back : unknown;
+  s.mean = finite ? all.sum / n * back : unknown;
+  s.std = finite ? root(all.deviations / n) * back : unknown;
   s.min = finite ? all.min : unknown;
   s.max = finite ? all.max : unknown;
-  s.largest = finite ? largest : unknown;
-  s.smallest = all.smallest < __builtin_inf() ? all.smallest : unknown;
+  s.largest = finite ? (-all.min > all.max ? -all.min : (all.max > 0 ? all.max : 0.0)) : unknown;
+  s.smallest = all.smallest < infinite ? all.smallest : unknown;
   s.zeros = all.zeros;
   s.nans = all.nans;
   s.infs = all.infs;
@@ -104,38 +82,113 @@ Statistics measure(Context context, const T* x, Index count, std::uint64_t* hist
 }
 
 template <class T>
-double norm(Context context, const T* x, Index count) {
-  return measure<T>(context, x, count, nullptr).norm;
+Statistics merge(const StatisticsPart<T>* parts, Index count, std::uint64_t* histogram) {
+  Total all;
+  for (Index k = 0; k < count; ++k) add(all, parts[k], histogram);
+  return summary(all);
 }
 
 template <class T>
-double largest(Context context, const T* x, Index count) {
+void measure_parts(Context context, Matrix<const T> x, StatisticsPart<T>* parts) {
+  const Pieces cut = pieces_of(x.rows, x.columns);
+  parallel_for(context, cut.count, x.rows * x.columns * 4,
+               [&](Index k) { measure_piece<T>(piece(x, cut, k), context.flush_denormals, parts + k); });
+}
+
+// Parts are made in any order, so many at a time, and merged in theirs.
+constexpr Index most_parts = 32;
+
+template <class T>
+Statistics measure(Context context, Matrix<const T> x, std::uint64_t* histogram) {
+  const Matrix<const T> m = as_one_row(x);
+  const Pieces cut = pieces_of(m.rows, m.columns);
+  Total all;
+  StatisticsPart<T> parts[most_parts];
+  for (Index first = 0; first < cut.count; first += most_parts) {
+    const Index count = cut.count - first < most_parts ? cut.count - first : most_parts;
+    parallel_for(context, count, count * cut.rows * cut.columns * 4,
+                 [&](Index k) { measure_piece<T>(piece(m, cut, first + k), context.flush_denormals, &parts[k]); });
+    for (Index k = 0; k < count; ++k) add(all, parts[k], histogram);
+  }
+  return summary(all);
+}
+
+// The bits of |x|, read as integers, are ordered as the numbers are, with NaN above infinity.
+template <class T>
+typename Simd<T>::Integer largest_bits(Matrix<const T> x) {
+  Bits<T> most = {};
+  for (Index i = 0; i < x.rows; ++i)
+    for_each_pack<T>(x.columns, [&](Index j, int n) {
+      const Bits<T> bits = bits_of(magnitude<T>(load_n<T>(x.data + i * x.stride + j, n)));
+      most = bits > most ? bits : most;
+    });
+  typename Simd<T>::Integer found = 0;
+  for (int k = 0; k < lanes<T>; ++k) found = most[k] > found ? most[k] : found;
+  return found;
+}
+
+template <class T>
+double largest(Context context, Matrix<const T> x) {
   using Integer = typename Simd<T>::Integer;
+  constexpr Index tasks = 32;  // a maximum is the same however its parts are cut
+  const Matrix<const T> m = as_one_row(x);
+  Integer parts[tasks] = {};
+  if (context.threads <= 1 || m.rows * m.columns < worth_sharing) {
+    parts[0] = largest_bits<T>(m);
+  } else {
+    parallel_for(context, tasks, m.rows * m.columns, [&](Index k) {
+      const bool flat = m.rows == 1;
+      const Index all = flat ? m.columns : m.rows, first = all * k / tasks, count = all * (k + 1) / tasks - first;
+      parts[k] = largest_bits<T>(flat ? Matrix<const T>{m.data + first, 1, count, count}
+                                      : Matrix<const T>{m.data + first * m.stride, count, m.columns, m.stride});
+    });
+  }
   Integer most = 0;
-  in_order<Integer>(
-      context, count, 1,
-      [&](Index begin, Index size) {
-        // The bits of |x|, read as integers, are ordered as the numbers are, with NaN above infinity.
-        Bits<T> most_bits = {};
-        for_each_pack<T>(size, [&](Index i, int n) {
-          const Bits<T> bits = bits_of(magnitude<T>(load_n<T>(x + begin + i, n)));
-          most_bits = bits > most_bits ? bits : most_bits;
-        });
-        Integer part = 0;
-        for (int k = 0; k < lanes<T>; ++k) part = most_bits[k] > part ? most_bits[k] : part;
-        return part;
-      },
-      [&](Integer part) { most = part > most ? part : most; });
+  for (Integer part : parts) most = part > most ? part : most;
   T value;
   __builtin_memcpy(&value, &most, sizeof value);
   return static_cast<double>(value);
+}
+
+template <class T>
+double sum_of_squares(Matrix<const T> x) {
+  Pack<double> sums[wide_parts<T>] = {};
+  double rest = 0;
+  for (Index i = 0; i < x.rows; ++i) {
+    const T* row = x.data + i * x.stride;
+    Index j = 0;
+    for (; j + lanes<T> <= x.columns; j += lanes<T>)
+#pragma GCC unroll 2
+      for (int p = 0; p < wide_parts<T>; ++p) {
+        const Pack<double> wide = load_wide(row + j, p);
+        sums[p] = fma(wide, wide, sums[p]);
+      }
+    for (; j < x.columns; ++j) rest += static_cast<double>(row[j]) * static_cast<double>(row[j]);
+  }
+  return sum_lanes<T>(sums) + rest;
+}
+
+template <class T>
+double norm_of_piece(Matrix<const T> x, bool flush) {
+  const double squares = sum_of_squares<T>(x);
+  if (squares < 1e280 && (sizeof(T) == 4 || squares > 1e-240)) return root(squares);
+  StatisticsPart<T> part;
+  measure_piece<T>(x, flush, &part);
+  return root(part.squares) / part.scale;
+}
+
+template <class T>
+void norms(Context context, Matrix<const T> x, double* to) {
+  const Pieces cut = pieces_of(x.rows, x.columns);
+  parallel_for(context, cut.count, x.rows * x.columns,
+               [&](Index k) { to[k] = norm_of_piece<T>(piece(x, cut, k), context.flush_denormals); });
 }
 
 }  // namespace
 
 template <class T>
 StatisticsKernels<T> statistics_kernels() {
-  return {measure<T>, norm<T>, largest<T>};
+  return {measure<T>, measure_parts<T>, merge<T>, largest<T>, norms<T>};
 }
 template StatisticsKernels<float> statistics_kernels<float>();
 template StatisticsKernels<double> statistics_kernels<double>();

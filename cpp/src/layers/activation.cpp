@@ -20,39 +20,44 @@ void ActivationPart<T>::forward(const Pass<T>& pass, Matrix<const T> z, Matrix<T
 }
 
 template <class T>
-void ActivationPart<T>::backward(const Pass<T>& pass, int stage, Matrix<const T> z, Matrix<const T> y,
+void ActivationPart<T>::record_forward(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> z,
+                                       Matrix<const T> y) const {
+  if (!pass.recorder) return;
+  pass.recorder->activation(pass, stage, rows, y);
+  if (!learned_) pass.recorder->saturation(pass, stage, rows, derivative(z, y));
+}
+
+template <class T>
+void ActivationPart<T>::backward(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> z, Matrix<const T> y,
                                  Matrix<T> dy) const {
-  const Saved which = keeps_input() ? Saved::input : Saved::output;
-  const Matrix<const T> saved = keeps_input() ? z : y;
-  if (pass.recorder) {
-    pass.recorder->output_gradient(pass, stage, as_const(dy));
-    if (!learned_) pass.recorder->saturation(pass, stage, activation_, which, saved);
-  }
+  if (pass.recorder && !is_identity()) pass.recorder->output_gradient(pass, stage, rows, as_const(dy));
   if (learned_) {
     pass.kernels.activation.prelu_backward(pass.context, as_const(dy), z, slope_, dy, dslope_);
   } else if (!is_identity()) {
-    pass.kernels.activation.backward(pass.context, activation_, which, as_const(dy), saved, dy);
+    const Derivative<T> f = derivative(z, y);
+    pass.kernels.activation.backward(pass.context, f.activation, f.which, as_const(dy), f.saved, dy);
   }
-  if (pass.recorder) pass.recorder->error(pass, stage, as_const(dy));
+  if (pass.recorder) pass.recorder->error(pass, stage, rows, as_const(dy));
 }
 
 template <class T>
-void ActivationLayer<T>::bind_memory(T* kept, Index) {
-  y_ = kept;
+void ActivationLayer<T>::forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) {
+  part_.forward(pass, rows_of(x, rows), this->y(rows));
+  part_.record_forward(pass, this->stage_, rows, rows_of(x, rows), as_const(this->y(rows)));
 }
 
 template <class T>
-Matrix<const T> ActivationLayer<T>::forward(const Pass<T>& pass, Matrix<const T> x) {
-  const Matrix<T> y = {y_, x.rows, units_, units_};
-  part_.forward(pass, x, y);
-  if (pass.recorder) pass.recorder->activation(pass, stage_, as_const(y));
-  return as_const(y);
+void ActivationLayer<T>::backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) {
+  part_.backward(pass, this->stage_, rows, rows_of(x, rows), as_const(this->y(rows)), this->error_rows(rows));
 }
 
 template <class T>
-void ActivationLayer<T>::backward(const Pass<T>& pass, Matrix<const T> x, Matrix<T> dy, Matrix<T> dx) {
-  part_.backward(pass, stage_, x, {y_, x.rows, units_, units_}, dy);
-  if (dx.data) std::memcpy(dx.data, dy.data, sizeof(T) * static_cast<std::size_t>(dy.rows * dy.columns));
+void ActivationLayer<T>::backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) {
+  const Matrix<T> from = this->error_rows(rows), to = rows_of(dx, rows);
+  for (Index i = 0; i < rows.count; ++i)
+    std::memcpy(to.data + i * to.stride, from.data + i * from.stride, sizeof(T) * static_cast<std::size_t>(to.columns));
+  if (below.saved.data)
+    pass.kernels.activation.backward(pass.context, below.activation, below.which, as_const(to), below.saved, to);
 }
 
 template <class T>

@@ -17,18 +17,28 @@ class ActivationPart {
 
   bool learned() const { return learned_; }
   bool is_identity() const { return !learned_ && activation_.kind == ActivationKind::identity; }
+  bool bounded() const {
+    return !learned_ && (activation_.kind == ActivationKind::sigmoid || activation_.kind == ActivationKind::tanh);
+  }
   bool keeps_input() const { return learned_ || !derivative_from_output(activation_.kind); }
   // What a kernel that fuses the activation is told; a learned one is applied afterwards.
   Activation fused() const { return learned_ ? Activation{ActivationKind::identity, 0} : activation_; }
   const char* name() const { return learned_ ? "prelu" : activation_name(activation_.kind); }
+  // From z or y, as kept.
+  Derivative<T> derivative(Matrix<const T> z, Matrix<const T> y) const {
+    if (keeps_input()) return {fused(), Saved::input, z};
+    return {fused(), Saved::output, y};
+  }
 
   void bind_parameters(T* parameters, T* gradients) {
     slope_ = parameters + slope_offset_;
     dslope_ = gradients + slope_offset_;
   }
+  // y = f(z) of `rows`, which are given; records it for `stage`.
   void forward(const Pass<T>& pass, Matrix<const T> z, Matrix<T> y) const;
-  // delta = dy f', in place; records both norms and the activation's health for `stage`.
-  void backward(const Pass<T>& pass, int stage, Matrix<const T> z, Matrix<const T> y, Matrix<T> dy) const;
+  void record_forward(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> z, Matrix<const T> y) const;
+  // dC/dz = dC/dy f' in place; records both for `stage`.
+  void backward(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> z, Matrix<const T> y, Matrix<T> dy) const;
 
  private:
   Activation activation_;
@@ -41,19 +51,19 @@ class ActivationPart {
 template <class T>
 class ActivationLayer final : public Layer<T> {
  public:
-  ActivationLayer(int stage, Index units, ActivationPart<T> part) : stage_(stage), units_(units), part_(part) {}
-  Index kept_columns() const override { return units_; }
-  void bind_memory(T* kept, Index batch) override;
+  ActivationLayer(int stage, Index units, ActivationPart<T> part) : Layer<T>(stage, units, units), part_(part) {}
   void bind_parameters(T* parameters, T* gradients) override { part_.bind_parameters(parameters, gradients); }
-  Matrix<const T> forward(const Pass<T>& pass, Matrix<const T> x) override;
-  void backward(const Pass<T>& pass, Matrix<const T> x, Matrix<T> dy, Matrix<T> dx) override;
+  bool rows_apart() const override { return !part_.learned(); }
+  bool bounded() const override { return part_.bounded(); }
+  // The input is the output of the layer below, which this one does not hold.
+  Derivative<T> derivative(Rows) const override { return {}; }
+  void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
+  void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
+  void backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:
-  int stage_;
-  Index units_;
   ActivationPart<T> part_;
-  T* y_ = nullptr;
 };
 
 }  // namespace gradwell

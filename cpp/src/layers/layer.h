@@ -1,4 +1,7 @@
 // What a layer is to the program: it says what it needs, is given its memory, and goes forward and back.
+//
+// A pass may be cut into blocks of rows of the batch that run at the same time; a step of the parameters into blocks of
+// their rows. Whatever the blocks, the numbers are the same.
 #pragma once
 
 #include "gradwell/program.h"
@@ -15,32 +18,72 @@ struct Pass {
 };
 
 template <class T>
-class Layer {
- public:
-  virtual ~Layer() = default;
-
-  // Numbers kept for each sample between forward and backward, the output among them.
-  virtual Index kept_columns() const = 0;
-  virtual void bind_memory(T* kept, Index batch) = 0;
-  // `parameters` and `gradients` are the whole blocks.
-  virtual void bind_parameters(T* parameters, T* gradients) = 0;
-
-  // x (batch, in) must stay where it is until backward. Returns y (batch, out).
-  virtual Matrix<const T> forward(const Pass<T>& pass, Matrix<const T> x) = 0;
-  // dy (batch, out) holds dC/dy and is overwritten; dx (batch, in) gets dC/dx unless its data is null.
-  virtual void backward(const Pass<T>& pass, Matrix<const T> x, Matrix<T> dy, Matrix<T> dx) = 0;
-  // Operation and inputs of each part of forward, for naming the producer of a non-finite value.
-  virtual void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) = 0;
-};
-
-template <class T>
 Matrix<const T> as_const(Matrix<T> m) {
   return {m.data, m.rows, m.columns, m.stride};
 }
 
 template <class T>
+Matrix<T> rows_of(Matrix<T> m, Rows rows) {
+  return {m.data ? m.data + rows.first * m.stride : nullptr, rows.count, m.columns, m.stride};
+}
+
+template <class T>
+class Layer {
+ public:
+  Layer(int stage, Index inputs, Index outputs) : stage_(stage), inputs_(inputs), outputs_(outputs) {}
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  // Matrices (batch, outputs) kept from forward to the step: dC/dz, y, and z where the derivative needs it.
+  virtual int kept_matrices() const { return 2; }
+  virtual void bind_memory(T* kept, Index batch, Index stride) {
+    stride_ = stride;
+    error_ = kept;
+    y_ = kept + batch * stride;
+  }
+  // `parameters` and `gradients` are the whole blocks.
+  virtual void bind_parameters(T* parameters, T* gradients) = 0;
+
+  Matrix<const T> output(Index batch) const { return {y_, batch, outputs_, stride_}; }
+  // dC/dy until backward_activation has made it dC/dz.
+  Matrix<T> error(Index batch) const { return {error_, batch, outputs_, stride_}; }
+
+  // Whether a row's output and error depend on no other row.
+  virtual bool rows_apart() const { return true; }
+  // Whether |y| <= 1 whatever the input.
+  virtual bool bounded() const { return false; }
+  // What makes dC/dy the error where the product that makes dC/dy can do it at once; saved.data is null where not.
+  virtual Derivative<T> derivative(Rows rows) const = 0;
+
+  // x (batch, in) must stay where it is until the step is over; only `rows` of it are looked at.
+  virtual void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) = 0;
+  virtual void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) = 0;
+  // dx (batch, in) gets dC/dx, times the derivative `below` of what made x.
+  virtual void backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) = 0;
+
+  // Parameters step in blocks of so many rows of the weight; 0 where there is none. What else there is goes with
+  // the first block.
+  virtual Index weight_rows() const { return 0; }
+  virtual void backward_parameters(const Pass<T>&, Matrix<const T>, Rows) {}
+  virtual void update_weight(const Pass<T>&, Matrix<const T>, Rows, Sgd) {}
+  virtual void backward_bias(const Pass<T>&, Index) {}
+
+  // Operation and inputs of each part of forward, for naming the producer of a non-finite value.
+  virtual void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) = 0;
+
+ protected:
+  Matrix<T> y(Rows rows) const { return rows_of(Matrix<T>{y_, 0, outputs_, stride_}, rows); }
+  Matrix<T> error_rows(Rows rows) const { return rows_of(Matrix<T>{error_, 0, outputs_, stride_}, rows); }
+
+  int stage_;
+  Index inputs_, outputs_, stride_ = 0;
+  T *y_ = nullptr, *error_ = nullptr;
+};
+
+template <class T>
 Statistics measure(const Pass<T>& pass, Matrix<const T> m) {
-  return pass.kernels.statistics.measure(pass.context, m.data, m.rows * m.columns, nullptr);
+  return pass.kernels.statistics.measure(pass.context, m, nullptr);
 }
 inline bool is_finite(const Statistics& s) {
   return s.nans + s.infs == 0;

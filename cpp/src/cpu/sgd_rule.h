@@ -1,0 +1,24 @@
+// One step of stochastic gradient descent on a vector of parameters. Private to cpp/src/cpu.
+#pragma once
+
+#include "cpu/simd.h"
+#include "gradwell/sgd.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+// The constants are rounded to T once.
+template <class T>
+struct SgdRule {
+  T keep;  // 1 - learning_rate * (weight_decay + l2)
+  T rate;  // -learning_rate
+  Pack<T> operator()(Pack<T> p, Pack<T> g) const { return fma(broadcast(rate), g, p * keep); }
+};
+
+template <class T>
+GRADWELL_INLINE SgdRule<T> rule_of(Sgd sgd) {
+  return {static_cast<T>(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2)), static_cast<T>(-sgd.learning_rate)};
+}
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell
