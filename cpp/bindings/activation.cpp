@@ -36,15 +36,15 @@ py::object backward(const py::object& dy, const py::object& name, const py::obje
   const Activation activation = parse_activation(op, name, alpha);
   check(x.is_none() != y.is_none(), op, "needs exactly one of x and y; got ", x.is_none() ? "neither" : "both");
   const bool output = x.is_none();
-  check(!output || derivative_from_output(activation.kind), op, "the derivative of ", text(op, "activation", name),
+  check(!output || derivative_from_output(activation.kind), op, "the derivative of ", Spelled{name},
         " does not follow from y; give x instead");
   const char* const which = output ? "y" : "x";
   return by_dtype(op, "dy", dy, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const auto upstream = input_flat<T>(op, "dy", dy);
     const auto saved = input_flat<T>(op, which, output ? y : x, "dy");
-    check(shape_of(upstream.owner) == shape_of(saved.owner), op, "dy has shape ", shape_of(upstream.owner), " but ",
-          which, " has ", shape_of(saved.owner));
+    check(same_shape(upstream.owner, saved.owner), op, "dy has shape ", shape_of(upstream.owner), " but ", which,
+          " has ", shape_of(saved.owner));
     auto out = output_like<T>(upstream.owner);
     T* dx = out.mutable_data();
     const Index n = upstream.size;
@@ -81,7 +81,7 @@ py::object prelu_backward(const py::object& dy, const py::object& x, const py::o
     using T = decltype(zero);
     const auto upstream = input_matrix<T>(op, "dy", dy);
     const auto in = input_matrix<T>(op, "x", x, "dy");
-    check(shape_of(upstream.owner) == shape_of(in.owner), op, "dy has shape ", shape_of(upstream.owner), " but x has ",
+    check(same_shape(upstream.owner, in.owner), op, "dy has shape ", shape_of(upstream.owner), " but x has ",
           shape_of(in.owner));
     const auto k = slopes<T>(op, slope, in.view.columns, "dy");
     auto dx = output_matrix<T>(in.view.rows, in.view.columns);

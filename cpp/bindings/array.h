@@ -5,6 +5,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <ostream>
 #include <string>
 
 #include "core/denormals.h"
@@ -16,11 +18,40 @@ namespace gradwell::bindings {
 
 namespace py = pybind11;
 
-inline std::string type_name(const py::handle& object) {
-  return py::str(py::type::handle_of(object).attr("__name__"));
+// Parts of a message, put into words only where it is needed: that takes longer than many a kernel.
+struct TypeName {
+  py::handle object;
+};
+inline std::ostream& operator<<(std::ostream& out, TypeName part) {
+  return out << std::string(py::str(py::type::handle_of(part.object).attr("__name__")));
 }
-inline std::string shape_of(const py::array& array) {
-  return py::str(array.attr("shape"));
+inline TypeName type_name(const py::handle& object) {
+  return {object};
+}
+
+struct Attribute {
+  py::handle object;
+  const char* name;
+};
+inline std::ostream& operator<<(std::ostream& out, Attribute part) {
+  return out << std::string(py::str(part.object.attr(part.name)));
+}
+inline Attribute shape_of(const py::array& array) {
+  return {array, "shape"};
+}
+inline Attribute dtype_of(const py::array& array) {
+  return {array, "dtype"};
+}
+
+struct Spelled {
+  py::handle object;
+};
+inline std::ostream& operator<<(std::ostream& out, Spelled part) {
+  return out << std::string(py::str(part.object));
+}
+
+inline bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
 }
 
 inline py::array as_array(const char* operation, const char* name, const py::object& object) {
@@ -37,8 +68,8 @@ template <class Body>
 auto by_dtype(const char* operation, const char* name, const py::object& object, Body&& body) {
   const py::array array = as_array(operation, name, object);
   if (py::isinstance<py::array_t<float>>(array)) return body(float{});
-  check<TypeError>(py::isinstance<py::array_t<double>>(array), operation, name, " has dtype ",
-                   std::string(py::str(array.dtype())), "; needs float32 or float64");
+  check<TypeError>(py::isinstance<py::array_t<double>>(array), operation, name, " has dtype ", dtype_of(array),
+                   "; needs float32 or float64");
   return body(double{});
 }
 
@@ -47,9 +78,8 @@ template <class T>
 py::array checked(const char* operation, const char* name, const py::object& object, int dimensions,
                   const char* first) {
   py::array array = as_array(operation, name, object);
-  check<TypeError>(py::isinstance<py::array_t<T>>(array), operation, name, " has dtype ",
-                   std::string(py::str(array.dtype())), " but ", first, " has ", dtype_name<T>,
-                   "; they must be the same");
+  check<TypeError>(py::isinstance<py::array_t<T>>(array), operation, name, " has dtype ", dtype_of(array), " but ",
+                   first, " has ", dtype_name<T>, "; they must be the same");
   check(dimensions < 0 || array.ndim() == dimensions, operation, name, " has shape ", shape_of(array), "; needs ",
         dimensions, dimensions == 1 ? " dimension" : " dimensions");
   const bool aligned = py::detail::check_flags(array.ptr(), py::detail::npy_api::NPY_ARRAY_ALIGNED_);

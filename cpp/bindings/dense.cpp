@@ -36,10 +36,10 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
   const Activation activation = parse_activation(op, name, alpha);
   const bool plain = activation.kind == ActivationKind::identity;
   const bool output = z.is_none();
-  check(plain || z.is_none() != y.is_none(), op, "activation ", text(op, "activation", name),
-        " needs exactly one of y and z; got ", z.is_none() ? "neither" : "both");
-  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ",
-        text(op, "activation", name), " does not follow from y; give z instead");
+  check(plain || z.is_none() != y.is_none(), op, "activation ", Spelled{name}, " needs exactly one of y and z; got ",
+        z.is_none() ? "neither" : "both");
+  check(plain || !output || derivative_from_output(activation.kind), op, "the derivative of ", Spelled{name},
+        " does not follow from y; give z instead");
   return by_dtype(op, "dy", dy, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const auto upstream = input_matrix<T>(op, "dy", dy);
@@ -55,8 +55,8 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
     if (!plain) {
       const char* const which = output ? "y" : "z";
       const auto saved = input_matrix<T>(op, which, output ? y : z, "dy");
-      check(shape_of(saved.owner) == shape_of(upstream.owner), op, which, " has shape ", shape_of(saved.owner),
-            " but dy has ", shape_of(upstream.owner));
+      check(same_shape(saved.owner, upstream.owner), op, which, " has shape ", shape_of(saved.owner), " but dy has ",
+            shape_of(upstream.owner));
       product = output_matrix<T>(upstream.view.rows, upstream.view.columns);
       call([&](Context c) {
         kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input, upstream.view,

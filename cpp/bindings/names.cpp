@@ -15,11 +15,10 @@ constexpr const char* losses[] = {"softmax_cross_entropy", "sigmoid_cross_entrop
 template <std::size_t N>
 int find(const char* operation, const char* what, const py::object& object, const char* const (&names)[N]) {
   const std::string name = text(operation, what, object);
-  std::string known;
-  for (std::size_t i = 0; i < N; ++i) {
+  for (std::size_t i = 0; i < N; ++i)
     if (name == names[i]) return static_cast<int>(i);
-    known += (i ? ", " : "") + std::string(names[i]);
-  }
+  std::string known;
+  for (std::size_t i = 0; i < N; ++i) known += (i ? ", " : "") + std::string(names[i]);
   fail(operation, what, " is \"", name, "\"; needs one of ", known);
 }
 
@@ -39,8 +38,7 @@ Activation parse_activation(const char* operation, const py::object& name, const
     check_scalar(std::isfinite(scale) && scale > 0, operation, "alpha", scale, "a finite number above 0");
     return {kind, scale};
   }
-  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", text(operation, "activation", name),
-        " has none; leaky_relu and elu do");
+  check(!alpha, operation, "alpha is ", alpha.value_or(0), " but ", Spelled{name}, " has none; leaky_relu and elu do");
   return {kind, 0};
 }
 

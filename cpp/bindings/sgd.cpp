@@ -33,8 +33,7 @@ void update(const py::object& parameter, const py::object& gradient, const py::o
     check(py::cast<bool>(flags.attr("c_contiguous")) && py::cast<bool>(flags.attr("aligned")), op,
           "parameter is not contiguous or not aligned; needs a C-contiguous array");
     auto g = input_flat<T>(op, "gradient", gradient, "parameter");
-    check(shape_of(p) == shape_of(g.owner), op, "gradient has shape ", shape_of(g.owner), " but parameter has ",
-          shape_of(p));
+    check(same_shape(p, g.owner), op, "gradient has shape ", shape_of(g.owner), " but parameter has ", shape_of(p));
     if (py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(p, g.owner)) && p.data() != g.owner.data())
       g = input_flat<T>(op, "gradient", g.owner.attr("copy")(), "parameter");
     T* data = static_cast<T*>(p.mutable_data());

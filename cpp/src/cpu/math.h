@@ -79,18 +79,37 @@ GRADWELL_INLINE Pack<T> power_of_two(Bits<T> n) {
   return from_bits((n + Simd<T>::bias) << Simd<T>::mantissa_bits);
 }
 
+// x 2^n, rounded once, also where the result is denormal.
+#if defined(__AVX512F__)
+GRADWELL_INLINE Pack<float> scaled(Pack<float> x, Bits<float> n) {
+  return _mm512_maskz_scalef_ps(0xffff, x, __builtin_convertvector(n, Pack<float>));
+}
+GRADWELL_INLINE Pack<double> scaled(Pack<double> x, Bits<double> n) {
+  return _mm512_maskz_scalef_pd(0xff, x, __builtin_convertvector(n, Pack<double>));
+}
+template <class T>
+GRADWELL_INLINE Pack<T> times_power_of_two(Pack<T> x, Bits<T> n) {
+  return scaled(x, n);
+}
+#else
+template <class T>
+GRADWELL_INLINE Pack<T> times_power_of_two(Pack<T> x, Bits<T> n) {
+  const Bits<T> half = n >> 1;  // two factors, so that neither overflows where the product does not
+  return x * power_of_two<T>(half) * power_of_two<T>(n - half);
+}
+#endif
+
 template <class T>
 GRADWELL_INLINE Pack<T> exp(Pack<T> x) {
   using C = Constants<T>;
-  const auto reduced = reduce_exponential<T>(at_most(at_least(x, C::exp_lowest), C::exp_highest));
-  const Bits<T> half = reduced.n >> 1;  // two factors, so that neither overflows where the product does not
-  return (reduced.minus_one + T(1)) * power_of_two<T>(half) * power_of_two<T>(reduced.n - half);
+  const auto reduced = reduce_exponential<T>(at_most<T>(at_least<T>(x, C::exp_lowest), C::exp_highest));
+  return times_power_of_two<T>(reduced.minus_one + T(1), reduced.n);
 }
 
 // e^x - 1 for x <= 0, without cancellation near 0.
 template <class T>
 GRADWELL_INLINE Pack<T> expm1_negative(Pack<T> x) {
-  const auto reduced = reduce_exponential<T>(at_least(x, Constants<T>::expm1_lowest));
+  const auto reduced = reduce_exponential<T>(at_least<T>(x, Constants<T>::expm1_lowest));
   const Pack<T> scale = power_of_two<T>(reduced.n);
   return fma(scale, reduced.minus_one, scale - T(1));
 }
@@ -127,7 +146,7 @@ GRADWELL_INLINE Pack<T> log1p_unit(Pack<T> e) {
 template <class T>
 GRADWELL_INLINE Pack<T> tanh(Pack<T> x) {
   using C = Constants<T>;
-  const Pack<T> size = at_most(magnitude<T>(x), C::tanh_is_one);
+  const Pack<T> size = at_most<T>(magnitude<T>(x), C::tanh_is_one);
   const Pack<T> twice = size + size, shift = broadcast(C::round_shift);
   const Pack<T> shifted = fma(twice, broadcast(C::log2_e), broadcast(T(-0.5))) + shift;
   const Pack<T> n = shifted - shift;

@@ -19,27 +19,45 @@ void update(Context context, Sgd sgd, T* parameter, const T* gradient, Index cou
   });
 }
 
+Pack<double> widened(Pack<double> x) {
+  return x;
+}
+Pack<double> widened(Pack<float> x) {
+  float lane[lanes<float>];
+  store(lane, x);
+  return load_wide(lane, 0) + load_wide(lane, 1);
+}
+
+// The sum of squares, four vectors at a time in T and on from there in double; all in double where squares in T come
+// near the ends of its range.
 template <class T>
 double sum_of_squares(const T* x, Index count) {
-  double sums[8] = {};
+  constexpr Index group = 4 * lanes<T>;
+  Pack<double> sums = {};
   Index i = 0;
-  for (; i + 8 <= count; i += 8)
-#pragma omp simd
-    for (int k = 0; k < 8; ++k) sums[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-  for (int k = 0; i < count; ++i, ++k) sums[k] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  for (; i + group <= count; i += group) {
+    Pack<T> squares = load(x + i) * load(x + i);
+#pragma GCC unroll 3
+    for (int v = 1; v < 4; ++v) squares = fma(load(x + i + v * lanes<T>), load(x + i + v * lanes<T>), squares);
+    sums += widened(squares);
+  }
   double sum = 0;
-  for (double part : sums) sum += part;
+  for (int k = 0; k < lanes<double>; ++k) sum += sums[k];
+  const bool close = sizeof(T) == 4 && i > 0 && !(sum > 1e-26 && sum < 1e37);
+  if (close) sum = 0;
+  for (Index k = close ? 0 : i; k < count; ++k) sum += static_cast<double>(x[k]) * static_cast<double>(x[k]);
   return sum;
 }
 
-// On one thread, chunk by chunk in order: the step of a chunk is kept on the stack between its two uses.
+// On one thread, piece by piece in order: the step of a piece is kept on the stack between its two uses.
 template <class T>
 StepNorms update_recorded(Context, Sgd sgd, T* parameter, const T* gradient, Index count) {
+  constexpr Index piece = 2048;
   const SgdRule<T> rule = rule_of<T>(sgd);
   StepNorms norms = {0, 0};
-  alignas(64) T step[chunk_size];
-  for (Index begin = 0; begin < count; begin += chunk_size) {
-    const Index size = count - begin < chunk_size ? count - begin : chunk_size;
+  alignas(64) T step[piece];
+  for (Index begin = 0; begin < count; begin += piece) {
+    const Index size = count - begin < piece ? count - begin : piece;
     T* p = parameter + begin;
     norms.parameter += sum_of_squares(p, size);
     for_each_pack<T>(size, [&](Index i, int n) {

@@ -59,6 +59,8 @@ using Pack = typename Simd<T>::Pack;
 template <class T>
 using Bits = typename Simd<T>::Bits;
 template <class T>
+using Words = typename Simd<T>::Words;
+template <class T>
 constexpr int lanes = GRADWELL_VECTOR_BYTES / static_cast<int>(sizeof(T));
 
 template <class T>
@@ -165,56 +167,65 @@ GRADWELL_INLINE Pack<double> from_bits(Bits<double> x) {
   return reinterpret_cast<Pack<double>>(x);
 }
 
-// x where it is not below (above) the limit, else the limit; a NaN stays. The instructions return their second operand
-// where one is a NaN.
+// a < b ? a : b and a > b ? a : b, lane by lane: b where one of them is a NaN.
 #if defined(__AVX512F__)
-GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
-  return _mm512_maskz_max_ps(0xffff, broadcast(limit), x);
+GRADWELL_INLINE Pack<float> lesser(Pack<float> a, Pack<float> b) {
+  return _mm512_maskz_min_ps(0xffff, a, b);
 }
-GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
-  return _mm512_maskz_max_pd(0xff, broadcast(limit), x);
+GRADWELL_INLINE Pack<double> lesser(Pack<double> a, Pack<double> b) {
+  return _mm512_maskz_min_pd(0xff, a, b);
 }
-GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
-  return _mm512_maskz_min_ps(0xffff, broadcast(limit), x);
+GRADWELL_INLINE Words<float> lesser(Words<float> a, Words<float> b) {
+  return reinterpret_cast<Words<float>>(
+      _mm512_maskz_min_epu32(0xffff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 }
-GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
-  return _mm512_maskz_min_pd(0xff, broadcast(limit), x);
+GRADWELL_INLINE Pack<float> greater(Pack<float> a, Pack<float> b) {
+  return _mm512_maskz_max_ps(0xffff, a, b);
+}
+GRADWELL_INLINE Pack<double> greater(Pack<double> a, Pack<double> b) {
+  return _mm512_maskz_max_pd(0xff, a, b);
 }
 #elif defined(__AVX2__)
-GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
-  return _mm256_max_ps(broadcast(limit), x);
+GRADWELL_INLINE Pack<float> lesser(Pack<float> a, Pack<float> b) {
+  return _mm256_min_ps(a, b);
 }
-GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
-  return _mm256_max_pd(broadcast(limit), x);
+GRADWELL_INLINE Pack<double> lesser(Pack<double> a, Pack<double> b) {
+  return _mm256_min_pd(a, b);
 }
-GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
-  return _mm256_min_ps(broadcast(limit), x);
+GRADWELL_INLINE Words<float> lesser(Words<float> a, Words<float> b) {
+  return reinterpret_cast<Words<float>>(_mm256_min_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 }
-GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
-  return _mm256_min_pd(broadcast(limit), x);
+GRADWELL_INLINE Pack<float> greater(Pack<float> a, Pack<float> b) {
+  return _mm256_max_ps(a, b);
+}
+GRADWELL_INLINE Pack<double> greater(Pack<double> a, Pack<double> b) {
+  return _mm256_max_pd(a, b);
 }
 #else
-template <class T>
-GRADWELL_INLINE Pack<T> at_least_of(Pack<T> x, T limit) {
-  return x < limit ? broadcast(limit) : x;
+template <class V>
+GRADWELL_INLINE V lesser(V a, V b) {
+  return a < b ? a : b;
 }
-template <class T>
-GRADWELL_INLINE Pack<T> at_most_of(Pack<T> x, T limit) {
-  return x > limit ? broadcast(limit) : x;
-}
-GRADWELL_INLINE Pack<float> at_least(Pack<float> x, float limit) {
-  return at_least_of<float>(x, limit);
-}
-GRADWELL_INLINE Pack<double> at_least(Pack<double> x, double limit) {
-  return at_least_of<double>(x, limit);
-}
-GRADWELL_INLINE Pack<float> at_most(Pack<float> x, float limit) {
-  return at_most_of<float>(x, limit);
-}
-GRADWELL_INLINE Pack<double> at_most(Pack<double> x, double limit) {
-  return at_most_of<double>(x, limit);
+template <class V>
+GRADWELL_INLINE V greater(V a, V b) {
+  return a > b ? a : b;
 }
 #endif
+#if defined(__AVX2__)
+GRADWELL_INLINE Words<double> lesser(Words<double> a, Words<double> b) {
+  return a < b ? a : b;
+}
+#endif
+
+// x where it is not below (above) the limit, else the limit; a NaN stays.
+template <class T>
+GRADWELL_INLINE Pack<T> at_least(Pack<T> x, T limit) {
+  return greater(broadcast(limit), x);
+}
+template <class T>
+GRADWELL_INLINE Pack<T> at_most(Pack<T> x, T limit) {
+  return lesser(broadcast(limit), x);
+}
 
 template <class T>
 GRADWELL_INLINE Pack<T> magnitude(Pack<T> x) {
@@ -226,6 +237,25 @@ template <class T>
 GRADWELL_INLINE Pack<T> with_sign(Pack<T> x, Pack<T> sign) {
   constexpr auto sign_bit = static_cast<typename Simd<T>::Integer>(1ull << (8 * sizeof(T) - 1));
   return from_bits(bits_of(x) | (bits_of(sign) & sign_bit));
+}
+
+// A vector of T as vectors of double: two of them for float.
+template <class T>
+constexpr int wide_parts = static_cast<int>(sizeof(double) / sizeof(T));
+
+GRADWELL_INLINE Pack<double> load_wide(const double* p, int) {
+  return load(p);
+}
+// Spelled out where compilers take a detour over half vectors.
+GRADWELL_INLINE Pack<double> load_wide(const float* p, int part) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(p + part * 8));
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(_mm_loadu_ps(p + part * 4));
+#else
+  typedef float Half __attribute__((vector_size(GRADWELL_VECTOR_BYTES / 2), aligned(4), may_alias));
+  return __builtin_convertvector(*reinterpret_cast<const Half*>(p + part * lanes<double>), Pack<double>);
+#endif
 }
 
 // Calls body(offset, n) for every full vector and once for what is left over; n is a compile-time constant

@@ -7,27 +7,25 @@
 namespace gradwell {
 namespace GRADWELL_LEVEL {
 
-// A vector of T as vectors of double: two of them for float.
-template <class T>
-constexpr int wide_parts = static_cast<int>(sizeof(double) / sizeof(T));
-
-GRADWELL_INLINE Pack<double> load_wide(const double* p, int) {
-  return load(p);
-}
-GRADWELL_INLINE Pack<double> load_wide(const float* p, int part) {
-  typedef float Half __attribute__((vector_size(GRADWELL_VECTOR_BYTES / 2), aligned(4), may_alias));
-  return __builtin_convertvector(*reinterpret_cast<const Half*>(p + part * lanes<double>), Pack<double>);
-}
-
-template <class T>
-using Words = typename Simd<T>::Words;
 template <class T>
 using Exponent = typename ExponentOf<T>::Type;
 
 template <class T>
 GRADWELL_INLINE void store_exponents(Exponent<T>* to, Words<T> doubled) {
   typedef Exponent<T> Narrow __attribute__((vector_size(lanes<T> * sizeof(Exponent<T>))));
-  const Narrow narrow = __builtin_convertvector(doubled >> (Simd<T>::mantissa_bits + 1), Narrow);
+  const Words<T> exponents = doubled >> (Simd<T>::mantissa_bits + 1);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  // The low bytes of the numbers, four to each half.
+  if (sizeof(T) == 4) {
+    const __m256i low = _mm256_set1_epi32(0x0c080400);
+    const __m256i halves = _mm256_shuffle_epi8(reinterpret_cast<__m256i>(exponents), low);
+    const std::int32_t first = _mm256_extract_epi32(halves, 0), second = _mm256_extract_epi32(halves, 4);
+    __builtin_memcpy(to, &first, 4);
+    __builtin_memcpy(to + 4, &second, 4);
+    return;
+  }
+#endif
+  const Narrow narrow = __builtin_convertvector(exponents, Narrow);
   __builtin_memcpy(to, &narrow, sizeof narrow);
 }
 
@@ -52,10 +50,9 @@ struct Lanes {
 
 template <class T>
 GRADWELL_INLINE void take_extremes(Lanes<T>& lane, Pack<T> value, Words<T> doubled) {
-  lane.min = value < lane.min ? value : lane.min;
-  lane.max = value > lane.max ? value : lane.max;
-  const Words<T> size = doubled - least<T>;
-  lane.smallest = size < lane.smallest ? size : lane.smallest;
+  lane.min = lesser(value, lane.min);
+  lane.max = greater(value, lane.max);
+  lane.smallest = lesser(doubled - least<T>, lane.smallest);
 }
 
 template <class T>
@@ -195,12 +192,15 @@ void measure_piece(Matrix<const T> x, bool flush, StatisticsPart<T>* to) {
   for (Index i = 0; i < x.rows; ++i) take_row<T>(lane, x.data + i * x.stride, x.columns, exponents + i * x.columns);
   part.sum = sum_lanes<T>(lane.sum);
   part.squares = sum_lanes<T>(lane.squares);
+  T low = lane.min[0], high = lane.max[0];
   auto smallest = lane.smallest[0];
-  for (int k = 0; k < lanes<T>; ++k) {
-    part.min = static_cast<double>(lane.min[k]) < part.min ? static_cast<double>(lane.min[k]) : part.min;
-    part.max = static_cast<double>(lane.max[k]) > part.max ? static_cast<double>(lane.max[k]) : part.max;
+  for (int k = 1; k < lanes<T>; ++k) {
+    low = lane.min[k] < low ? lane.min[k] : low;
+    high = lane.max[k] > high ? lane.max[k] : high;
     smallest = lane.smallest[k] < smallest ? lane.smallest[k] : smallest;
   }
+  part.min = static_cast<double>(low);
+  part.max = static_cast<double>(high);
   const double largest = -part.min > part.max ? -part.min : part.max;
   const bool in_range = sizeof(T) == 4 || largest == 0 || (largest > 1e-120 && largest < 1e140);
   if (!(part.squares < infinite) || !in_range) return measure_with_care(x, to);
