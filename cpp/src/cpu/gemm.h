@@ -24,6 +24,7 @@ constexpr int tile_rows = 6;
 // A right factor of up to so many numbers is in the second-level cache, from where it is as fast as packed.
 constexpr Index read_in_place = 300000;
 
+constexpr Index most_panels = 8;  // of a task
 // One of fewer stays in that cache from one use to the next.
 constexpr Index worth_fetching = 60000;
 
@@ -138,58 +139,66 @@ GRADWELL_INLINE void gemm(Context context, Index rows, Index columns, Index dept
   const Index work = rows * columns * depth;
   // Rows are cut into tiles of nearly equal height, and those into as many groups as keep the threads busy.
   const Index tiles = (rows + tile_rows - 1) / tile_rows;
-  Index groups = 1;
-  if (context.threads > 1 && panels > 0) {
-    groups = (4 * context.threads + panels - 1) / panels;
-    if (groups > tiles) groups = tiles;
-  }
-  const bool packing = b.transposed || (depth * b.stride > read_in_place && tiles >= 3 * groups);
+  const bool packing = b.transposed || (depth * b.stride > read_in_place && tiles >= 3);
   const Index block = packing ? packed_depth : (depth > 0 ? depth : 1);
   const bool waiting = What == Product::update && depth > block;
+  // A task is some panels: block by block of the depth, so that a block of A serves them all from the second-level
+  // cache.
+  const Index span = depth > block && !waiting ? (panels < 4 * most_panels ? 1 + panels / 8 : most_panels) : 1;
+  const Index chunks = (panels + span - 1) / span;
+  Index groups = 1;
+  if (context.threads > 1 && chunks > 0) {
+    groups = (4 * context.threads + chunks - 1) / chunks;
+    if (groups > tiles) groups = tiles;
+  }
   if (waiting && groups * most_tiles < tiles) groups = (tiles + most_tiles - 1) / most_tiles;
-  parallel_for(context, panels * groups, work, [&](Index task) {
-    const Index panel = task / groups, group = task % groups;
-    const Index j0 = panel * width;
-    const int wide = static_cast<int>(columns - j0 < width ? columns - j0 : width);
-    const Index first = tiles * group / groups;
+  const bool fetching = depth * b.stride > worth_fetching;
+  parallel_for(context, chunks * groups, work, [&](Index task) {
+    const Index group = task % groups, first = tiles * group / groups, last = tiles * (group + 1) / groups;
+    const Index from = task / groups * span, end = from + span < panels ? from + span : panels;
     alignas(64) T packed[packed_depth * width];
     alignas(64) T sums[room];
     for (Index p0 = 0; p0 == 0 || p0 < depth; p0 += block) {
       const Index deep = depth - p0 < block ? depth - p0 : block;
       const bool complete = p0 + deep >= depth;
-      if (packing) pack(b, p0, deep, j0, wide, packed);
-      const T* right = packing ? packed : b.data + p0 * b.stride + j0;
-      const Index last = tiles * (group + 1) / groups;
-      // What comes next of B is fetched into the second-level cache meanwhile, a share of it before every tile.
-      const bool large = depth * b.stride > worth_fetching;
-      Fetch<T> fetch = {nullptr, 0, 0, 0};
-      if (large) fetch = fetch_next(b, complete ? 0 : p0 + block, complete ? j0 + width : j0, depth, columns, block);
-      for (Index t = first; t < last; ++t) {
-        if (large) fetch_part(fetch, t - first, last - first);
-        const Index i0 = rows * t / tiles;
-        const int high = static_cast<int>(rows * (t + 1) / tiles - i0);
-        T* const c = to.c + i0 * to.c_row + j0;
-        T* const sum = waiting ? sums + (i0 - rows * first / tiles) * width : c;
-        const Index sum_row = waiting ? width : to.c_row;
-        TileJob<T> job = {deep,
-                          {a.data + i0 * a.row + p0 * a.step, a.row, a.step},
-                          right,
-                          packing ? width : b.stride,
-                          sum,
-                          sum_row,
-                          start ? start + j0 : nullptr,
-                          p0 > 0 ? sum : nullptr,
-                          sum_row,
-                          (wide - 1) % lanes<T> + 1,
-                          to.rule};
-        if (What == Product::update && complete) {
-          job.c = c;
-          job.c_row = to.c_row;
-          any_tile<T, What>(job, high, wide);
-        } else {
-          any_tile<T, Product::store>(job, high, wide);
+      for (Index panel = from; panel < end; ++panel) {
+        const Index j0 = panel * width;
+        const int wide = static_cast<int>(columns - j0 < width ? columns - j0 : width);
+        if (packing) pack(b, p0, deep, j0, wide, packed);
+        const T* right = packing ? packed : b.data + p0 * b.stride + j0;
+        // What comes next of B is fetched into the second-level cache meanwhile, a share of it before every tile.
+        Fetch<T> fetch = {nullptr, 0, 0, 0};
+        if (fetching) {
+          const bool turn = panel + 1 == end && !complete;
+          fetch = fetch_next(b, turn ? p0 + block : p0, turn ? from * width : j0 + width, depth, columns, block);
         }
-        if (complete) finish(i0, high, j0, wide);
+        for (Index t = first; t < last; ++t) {
+          if (fetching) fetch_part(fetch, t - first, last - first);
+          const Index i0 = rows * t / tiles;
+          const int high = static_cast<int>(rows * (t + 1) / tiles - i0);
+          T* const c = to.c + i0 * to.c_row + j0;
+          T* const sum = waiting ? sums + (i0 - rows * first / tiles) * width : c;
+          const Index sum_row = waiting ? width : to.c_row;
+          TileJob<T> job = {deep,
+                            {a.data + i0 * a.row + p0 * a.step, a.row, a.step},
+                            right,
+                            packing ? width : b.stride,
+                            sum,
+                            sum_row,
+                            start ? start + j0 : nullptr,
+                            p0 > 0 ? sum : nullptr,
+                            sum_row,
+                            (wide - 1) % lanes<T> + 1,
+                            to.rule};
+          if (What == Product::update && complete) {
+            job.c = c;
+            job.c_row = to.c_row;
+            any_tile<T, What>(job, high, wide);
+          } else {
+            any_tile<T, Product::store>(job, high, wide);
+          }
+          if (complete) finish(i0, high, j0, wide);
+        }
       }
     }
   });

@@ -13,15 +13,18 @@ template <class T>
 double sum_pack(Pack<T> x) {
   T lane[lanes<T>];
   store(lane, x);
+  Pack<double> wide = load_wide(lane, 0);
+  for (int p = 1; p < wide_parts<T>; ++p) wide += load_wide(lane, p);
   double sum = 0;
-  for (T value : lane) sum += static_cast<double>(value);
+  for (int k = 0; k < lanes<double>; ++k) sum += wide[k];
   return sum;
 }
+// x in the first n lanes, 0 in the others.
 template <class T>
 Pack<T> first_n(Pack<T> x, int n) {
-  T lane[lanes<T>];
-  store(lane, x);
-  return load_n<T>(lane, n);
+  Bits<T> lane;
+  for (int k = 0; k < lanes<T>; ++k) lane[k] = k;
+  return lane < static_cast<typename Simd<T>::Integer>(n) ? x : Pack<T>{};
 }
 
 // One row: its outputs, its targets (a class number, or values), and where its gradient goes (or null).
@@ -44,34 +47,48 @@ struct Row {
   }
 };
 
+// What is known of a row once its exponentials are summed. The gradient's place holds them meanwhile.
 template <class T>
-double softmax_cross_entropy(const Row<T>& row) {
+struct Softmax {
+  T top;
+  double total, weight, inner;
+};
+
+template <class T>
+Softmax<T> sum_exponentials(const Row<T>& row) {
   T top = row.a[0];
   for (Index j = 1; j < row.columns; ++j) top = row.a[j] > top ? row.a[j] : top;
-  double total = 0, weight = 0, inner = 0;
+  Softmax<T> s = {top, 0, 1, 0};
+  if (row.values) s.weight = 0;
   for_each_pack<T>(row.columns, [&](Index j, int n) {
     const Pack<T> shifted = load_n<T>(row.a + j, n) - top;
-    total += sum_pack<T>(first_n<T>(exp<T>(shifted), n));
-    if (row.values) {
-      const Pack<T> t = row.targets(j, n);
-      weight += sum_pack<T>(t);
-      // A target of 0 takes no part, even where the output is -infinity.
-      inner += sum_pack<T>(first_n<T>(t == T(0) ? Pack<T>{} : t * shifted, n));
-    }
+    const Pack<T> e = exp<T>(shifted);
+    s.total += sum_pack<T>(first_n<T>(e, n));
+    if (row.d) store_n<T>(row.d + j, e, n);
+    if (!row.values) return;
+    const Pack<T> t = row.targets(j, n);
+    s.weight += sum_pack<T>(t);
+    // A target of 0 takes no part, even where the output is -infinity.
+    s.inner += sum_pack<T>(first_n<T>(t == T(0) ? Pack<T>{} : t * shifted, n));
   });
-  if (!row.values) {
-    weight = 1;
-    inner = static_cast<double>(row.a[row.target] - top);
-  }
+  if (!row.values) s.inner = static_cast<double>(row.a[row.target] - top);
+  return s;
+}
+
+template <class T>
+double softmax_cross_entropy(const Row<T>& row) {
+  const Softmax<T> s = sum_exponentials(row);
   if (row.d) {
-    const T factor = static_cast<T>(weight / total);
+    const T factor = static_cast<T>(s.weight / s.total);
+    const T wanted = row.values ? T(0) : (row.d[row.target] * factor - T(1)) * row.scale;
     for_each_pack<T>(row.columns, [&](Index j, int n) {
-      const Pack<T> share = exp<T>(load_n<T>(row.a + j, n) - top) * factor;
-      store_n<T>(row.d + j, (share - row.targets(j, n)) * row.scale, n);
+      const Pack<T> share = load_n<T>(row.d + j, n) * factor;
+      store_n<T>(row.d + j, (row.values ? share - row.targets(j, n) : share) * row.scale, n);
     });
+    if (!row.values) row.d[row.target] = wanted;
   }
-  const double log_total = static_cast<double>(log<T>(broadcast(static_cast<T>(total)))[0]);
-  return weight * log_total - inner;
+  const double log_total = static_cast<double>(log<T>(broadcast(static_cast<T>(s.total)))[0]);
+  return s.weight * log_total - s.inner;
 }
 
 template <class T>
