@@ -6,7 +6,8 @@
 #   make lint       formatting, style, types, and whether the stub of the compiled module is current
 #   make format     format Python and C++ in place
 #   make stubs      write python/gradwell/_core.pyi anew
-#   make bench      time the kernels
+#   make bench      time the kernels, and whole steps beside the frameworks that are installed, into bench/results
+#   make instructions   count the instructions of a step (needs valgrind) and compare with bench/instructions.json
 #   make sanitize   run the tests on a build with the address and undefined-behaviour sanitizers
 #   make wheel      build a portable wheel in wheelhouse/ and test it away from the sources
 #   make clean      remove everything the other targets made
@@ -23,7 +24,7 @@ install := $(python) -m pip --disable-pip-version-check --quiet install
 cpp_files := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 sources := pyproject.toml CMakeLists.txt $(cpp_files)
 
-.PHONY: help demo test lint format stubs bench sanitize wheel clean venv FORCE
+.PHONY: help demo test lint format stubs bench instructions sanitize wheel clean venv FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -52,9 +53,11 @@ stubs: $(VENV)/.built $(VENV)/.extra-lint
 
 # Benchmarks are skipped everywhere else, so pyproject's addopts are emptied here.
 bench: $(VENV)/.built $(VENV)/.extra-bench
-	$(python) -m pytest -q bench -o addopts= --benchmark-only
-	@if $(python) -c 'import torch' 2>/dev/null; then $(python) bench/compare.py; \
-	else echo "bench/compare.py needs torch: .venv/bin/pip install torch"; fi
+	$(python) -m pytest -q bench -o addopts= --benchmark-only --benchmark-max-time=0.3
+	$(python) bench/compare.py --out bench/results
+
+instructions: $(VENV)/.built
+	$(python) bench/instructions.py
 
 # The interpreter itself is not instrumented: the runtime comes first through LD_PRELOAD, with libstdc++ beside it
 # so that the exceptions it intercepts are there; what Python never frees is not a leak of ours.

@@ -44,6 +44,12 @@ class Job:
     contestants: tuple
     bars: tuple
     threads: int = 2
+    epochs: int = 1
+
+    @property
+    def calls(self):
+        """Steps, or calls of a kernel, in one round."""
+        return self.steps * self.epochs
 
     def weights(self):
         """Return [(weight (in, out), bias)], Glorot normal, float32."""
@@ -66,15 +72,14 @@ PEERS = ("torch", "torch fused", "torch.compile", "jax jit", "jax scan", "scikit
 AUTO = Bar("gradwell auto", "gradwell", high=1.02)
 
 
-def step(name, sizes, activation, batch, steps, peer, *bars, without=()):
-    peers = tuple(one for one in PEERS if one not in without)
+def step(name, sizes, activation, batch, steps, peer, *bars, epochs=1):
     bars = (Bar("best peer", "gradwell", low=peer), *bars, AUTO)
-    return Job(name, "step", tuple(sizes), activation, batch, steps, OURS + peers, bars)
+    return Job(name, "step", tuple(sizes), activation, batch, steps, OURS + PEERS, bars, epochs=epochs)
 
 
-def recorded(name, sizes, activation, batch, steps, peer, stats, **options):
+def recorded(name, sizes, activation, batch, steps, peer, stats, epochs=1):
     bars = (Bar("torch stats", "gradwell stats", low=stats), Bar("gradwell stats", "gradwell", high=1.08))
-    job = step(name, sizes, activation, batch, steps, peer, *bars, **options)
+    job = step(name, sizes, activation, batch, steps, peer, *bars, epochs=epochs)
     return Job(**{**vars(job), "contestants": (*job.contestants, "torch stats")})
 
 
@@ -92,7 +97,7 @@ def activation(name, size=65536):
 
 
 JOBS = (
-    step("[784,30,10] logistic, batch 10", (784, 30, 10), "sigmoid", 10, 1000, 2.5),
+    step("[784,30,10] logistic, batch 10", (784, 30, 10), "sigmoid", 10, 1000, 2.5, epochs=3),
     step(
         "[784,30×4,10] logistic, batch 10",
         (784, 30, 30, 30, 30, 10),
@@ -101,10 +106,11 @@ JOBS = (
         1000,
         2.5,
         Bar("torch", "gradwell", low=20),
+        epochs=3,
     ),
-    step("20×30 tanh, batch 32", (30,) * 21 + (10,), "tanh", 32, 300, 3.0),
-    recorded("50×128 tanh, batch 64", (128,) * 51 + (10,), "tanh", 64, 40, 2.5, 8.0),
-    recorded("100×256 tanh, batch 128", (256,) * 101 + (10,), "tanh", 128, 6, 1.8, 4.0),
+    step("20×30 tanh, batch 32", (30,) * 21 + (10,), "tanh", 32, 300, 3.0, epochs=3),
+    recorded("50×128 tanh, batch 64", (128,) * 51 + (10,), "tanh", 64, 40, 2.5, 8.0, epochs=2),
+    recorded("100×256 tanh, batch 128", (256,) * 101 + (10,), "tanh", 128, 6, 1.8, 4.0, epochs=2),
     recorded("8×2048 tanh, batch 256", (2048,) * 9 + (10,), "tanh", 256, 2, 1.2, 2.3),
     dense(128, 256, 256, 1, 300),
     dense(128, 256, 256, 2, 300),

@@ -72,16 +72,13 @@ def prepare(contestant, job):
     if job.kind == "step":
         return contestant.train, contestant.version, np.array(contestant.train(), np.float64)
     rng = np.random.default_rng(2)
-    if job.kind == "dense":
-        shapes = (job.batch, job.sizes[0]), job.sizes
-    else:
-        shapes = job.sizes, job.sizes
+    shapes = ((job.batch, job.sizes[0]), job.sizes) if job.kind == "dense" else (job.sizes, job.sizes)
     call = getattr(contestant, job.kind)(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
     made = call()
     check = np.concatenate([np.asarray(a).ravel() for a in (made if isinstance(made, tuple) else (made,))])
 
     def many():
-        for _ in range(job.steps):
+        for _ in range(job.calls):
             call()
 
     return many, contestant.version, check.astype(np.float64)

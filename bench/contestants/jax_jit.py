@@ -39,11 +39,13 @@ class Jax:
         self.batches = [jax.block_until_ready((self.x[i], self.y[i])) for i in range(job.steps)]
 
     def train(self):
-        if self.scan:
-            self.parameters, losses = self.steps(self.parameters, self.x, self.y)
-            return jax.block_until_ready(losses)
         losses = []
-        for batch in self.batches:
+        if self.scan:
+            for _ in range(self.job.epochs):
+                self.parameters, values = self.steps(self.parameters, self.x, self.y)
+                losses.append(values)
+            return jax.block_until_ready(jnp.concatenate(losses))
+        for batch in self.batches * self.job.epochs:
             self.parameters, value = self.step(self.parameters, batch)
             losses.append(value)
         jax.block_until_ready(self.parameters)

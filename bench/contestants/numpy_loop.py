@@ -16,7 +16,8 @@ class NumPy:
 
     def train(self):
         batch = self.job.batch
-        return [self.step(self.x[i : i + batch], self.y[i : i + batch]) for i in range(0, len(self.x), batch)]
+        starts = [*range(0, len(self.x), batch)] * self.job.epochs
+        return [self.step(self.x[i : i + batch], self.y[i : i + batch]) for i in starts]
 
     def step(self, x, y):
         logistic = self.job.activation == "sigmoid"
@@ -34,10 +35,10 @@ class NumPy:
         delta = share / total
         delta[rows, y] -= 1
         delta /= np.float32(len(y))
-        for (weight, bias), output in zip(reversed(self.parameters), reversed(outputs), strict=True):
-            upstream = delta @ weight.T
-            weight -= np.float32(RATE) * (output.T @ delta)
-            bias -= np.float32(RATE) * delta.sum(axis=0)
+        for parameters, output in zip(reversed(self.parameters), reversed(outputs), strict=True):
+            upstream = delta @ parameters[0].T
+            for parameter, gradient in zip(parameters, (output.T @ delta, delta.sum(axis=0)), strict=True):
+                parameter -= np.float32(RATE) * gradient  # noqa: PLW2901 in place
             delta = upstream * (output * (1 - output) if logistic else 1 - output * output)
         return loss
 

@@ -1,7 +1,8 @@
 """gradwell through its public interface: `fit` and `kernels`."""
 
-import gradwell as gw
 from jobs import RATE
+
+import gradwell as gw
 
 
 class Gradwell:
@@ -24,7 +25,7 @@ class Gradwell:
             loss="softmax_cross_entropy",
             optimizer=gw.SGD(RATE),
             batch_size=self.job.batch,
-            epochs=1,
+            epochs=self.job.epochs,
             shuffle=False,
             stats=self.stats,
             progress=False,
@@ -34,11 +35,11 @@ class Gradwell:
         return lambda: gw.kernels.dense_forward(x, w)
 
     def activation(self, x, dy):
-        name, output = self.job.activation, self.job.activation
+        name = self.job.activation
         forward, backward = gw.kernels.activation_forward, gw.kernels.activation_backward
 
         def both():
-            y = forward(x, output)
+            y = forward(x, name)
             return y, backward(dy, name, y=y)
 
         return both

@@ -29,7 +29,7 @@ class Torch:
     def train(self):
         """Return the losses; they are read once at the end, as a loop that cares for speed would."""
         losses = []
-        for start in range(0, len(self.x), self.job.batch):
+        for start in [*range(0, len(self.x), self.job.batch)] * self.job.epochs:
             x, y = self.x[start : start + self.job.batch], self.y[start : start + self.job.batch]
             self.optimizer.zero_grad()
             logits = self.recorded_forward(x) if self.stats else self.forward(x)

@@ -1,5 +1,7 @@
 """gradwell trains deep networks fast on a CPU and shows every layer's gradient while they train."""
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +29,11 @@ from gradwell.network import Network, mlp
 from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import SGD
 from gradwell.statistics import GradientRecord
-from gradwell.storage import load
 from gradwell.training import fit
 
 if TYPE_CHECKING:
     from gradwell import callbacks, datasets, initializers, reference
+    from gradwell.storage import load
 
 __version__ = build_info()["version"]
 
@@ -76,7 +78,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the larger parts when they are first asked for."""
+    """Import the larger parts when they are first asked for: `import gradwell` costs little more than NumPy."""
+    if name == "load":
+        return import_module("gradwell.storage").load
     if name in _ON_DEMAND:
         return import_module(f"gradwell.{name}")
     raise AttributeError(f"module 'gradwell' has no attribute '{name}'")

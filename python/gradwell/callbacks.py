@@ -1,9 +1,10 @@
 """What can be called while a network trains: at its start, about ten times a second, and after each epoch."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from gradwell.checks import check_count, check_number
@@ -149,15 +150,16 @@ class Checkpoint(Callback):
     'validation_accuracy'
     """
 
-    def __init__(self, path: "str | os.PathLike[str]", *, metric: str | None = None):
+    def __init__(self, path: str | os.PathLike[str], *, metric: str | None = None):
         self.path = path
         self.metric = metric
         self.best = math.nan
 
     def on_start(self, state: TrainingState) -> None:
         """Look for the folder before training, and forget an earlier fit unless this one resumes it."""
-        if not Path(self.path).parent.is_dir():
-            raise FileNotFoundError(f"[Checkpoint] {Path(self.path).parent}: no such folder")
+        folder = os.path.dirname(self.path) or "."
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"[Checkpoint] {folder}: no such folder")
         if state.step == 0:
             self.best = math.nan
 

@@ -1,5 +1,7 @@
 """Checks of what users give: each raises by operation, argument, what it got and what it needed."""
 
+from __future__ import annotations
+
 import math
 from numbers import Real
 from typing import Any

@@ -4,6 +4,8 @@ Exit status: 0 where all went well, 1 where a check does not hold, 2 on wrong us
 imported inside it, so that ``gradwell --help`` is quick.
 """
 
+from __future__ import annotations
+
 import errno
 import json
 import sys

@@ -5,6 +5,8 @@ values. The network that is saved takes the file's own units: the scaling is fol
 weights.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +61,7 @@ class Scale(NamedTuple):
     spread: Array
 
     @classmethod
-    def of(cls, values: Array) -> "Scale":
+    def of(cls, values: Array) -> Scale:
         """Measure; a column that is the same throughout has spread 1."""
         spread = values.std(axis=0, dtype=np.float64)
         return cls(values.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))

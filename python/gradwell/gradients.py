@@ -1,5 +1,7 @@
 """One backward pass and its record, without training."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from gradwell.losses import check_loss, prepare_targets

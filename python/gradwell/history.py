@@ -1,5 +1,7 @@
 """What a fit leaves behind."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

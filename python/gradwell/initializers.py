@@ -4,6 +4,8 @@ A weight has shape (in, out), so n_in is its first dimension and n_out its secon
 weight's n_in. Samples are drawn in float64 and rounded to the network's dtype.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -163,7 +165,7 @@ _CLASSES: Mapping[str, type[Initializer]] = {
 NAMES = (*RULES, *_CLASSES, "zeros", "ones")
 
 
-def get(init: "str | Initializer | Mapping[str, Any]") -> Initializer:
+def get(init: str | Initializer | Mapping[str, Any]) -> Initializer:
     """Return the initializer a name, a description or an initializer stands for.
 
     Raises

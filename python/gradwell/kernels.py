@@ -5,6 +5,8 @@ Bad input raises ValueError or TypeError that names the operation, the argument 
 count as zero inside a kernel. Each function has its plain counterpart in `gradwell.reference`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, Final
 

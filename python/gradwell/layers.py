@@ -3,6 +3,8 @@
 A Dense layer and the activation behind it run as one stage. `Network` turns the descriptions into a program.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar

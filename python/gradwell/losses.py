@@ -1,5 +1,7 @@
 """Losses by name, and the targets they take. The kernels are in `gradwell.kernels`."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

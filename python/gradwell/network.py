@@ -1,5 +1,7 @@
 """The network: layers, their weights, and one pass forward or back."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
@@ -178,7 +180,7 @@ class Network:
             "flush_denormals": self.flush_denormals,
         }
 
-    def copy(self) -> "Network":
+    def copy(self) -> Network:
         """Return a network with the same layers and weights, and memory of its own."""
         twin = Network(self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals)
         for name, value in self.parameters.items():

@@ -1,5 +1,7 @@
 """The error that names where a NaN or an infinity came from."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

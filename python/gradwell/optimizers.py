@@ -1,5 +1,7 @@
 """Rules that turn a gradient into a step."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from typing import Any
 

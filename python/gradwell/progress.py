@@ -1,5 +1,7 @@
 """The progress bar of a fit: loss, speed, and the gradient norms of the first and the last layer."""
 
+from __future__ import annotations
+
 import sys
 import time
 from typing import Any

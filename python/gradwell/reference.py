@@ -5,6 +5,8 @@ nothing. Complex input serves complex-step differentiation (Squire and Trapp, 19
 without cancellation, so branches look at the real part only.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,7 @@
 """Which steps are recorded: all, none, or as many as a time budget allows."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -4,6 +4,8 @@ A layer of the record is a stage of the program: a dense layer with the activati
 is. Quantities come as arrays (records, layers); NaN means not measured, never healthy.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Networks on disk: safetensors files with the network's description in the metadata. No pickle."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
@@ -16,7 +18,7 @@ NETWORK_KEYS = {"layers", "input_shape", "dtype", "flush_denormals"}
 TRAINING_KEYS = {"seed", "shuffle", "batch_size", "samples", "loss", "step", "epoch"}
 
 
-def save(network: Network, path: "str | os.PathLike[str]") -> None:
+def save(network: Network, path: str | os.PathLike[str]) -> None:
     """Write weights, description and training state; the file appears whole or not at all.
 
     The bytes go to a temporary name beside `path`, are synced, and renamed over it.
@@ -42,7 +44,7 @@ def save(network: Network, path: "str | os.PathLike[str]") -> None:
     write_atomically(Path(path), content)
 
 
-def load(path: "str | os.PathLike[str]") -> Network:
+def load(path: str | os.PathLike[str]) -> Network:
     """Return the network that `Network.save` wrote.
 
     Raises

@@ -1,5 +1,7 @@
 """Where a fit stands, and the run of steps that takes it further."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 

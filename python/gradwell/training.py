@@ -1,5 +1,7 @@
 """Training: `fit` hands runs of about 100 ms of steps to the program and looks up in between."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable
 from typing import Any

@@ -9,6 +9,7 @@
 #include "gradwell/dense.h"
 #include "gradwell/elementary.h"
 #include "gradwell/loss.h"
+#include "gradwell/roofline.h"
 #include "gradwell/sgd.h"
 #include "gradwell/statistics.h"
 
@@ -20,6 +21,7 @@ struct Kernels {
   DenseKernels<T> dense;
   ElementaryKernels<T> elementary;
   LossKernels<T> loss;
+  RooflineKernels<T> roofline;
   SgdKernels<T> sgd;
   StatisticsKernels<T> statistics;
 };

@@ -15,6 +15,8 @@ ElementaryKernels<T> elementary_kernels();
 template <class T>
 LossKernels<T> loss_kernels();
 template <class T>
+RooflineKernels<T> roofline_kernels();
+template <class T>
 SgdKernels<T> sgd_kernels();
 template <class T>
 StatisticsKernels<T> statistics_kernels();

@@ -9,6 +9,7 @@ void fill_table(Kernels<T>& table) {
   table.dense = dense_kernels<T>();
   table.elementary = elementary_kernels<T>();
   table.loss = loss_kernels<T>();
+  table.roofline = roofline_kernels<T>();
   table.sgd = sgd_kernels<T>();
   table.statistics = statistics_kernels<T>();
 }

@@ -1,0 +1,137 @@
+"""Figures that need no peer: each function measures one and returns a row of the report."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+import gradwell as gw
+from gradwell import _core
+
+THREADS = 2
+
+
+def row(name, values, unit, bars):
+    """Return a row; `bars` are (text, figure, lowest, highest)."""
+    judged = [
+        {"bar": text, "peer": "", "ratio": float(figure), "holds": bool(low <= figure <= high)}
+        for text, figure, low, high in bars
+    ]
+    return {
+        "job": name,
+        "threads": THREADS,
+        "unit": unit,
+        "times": values,
+        "versions": {},
+        "absent": {},
+        "bars": judged,
+    }
+
+
+class EpochTimes(gw.Callback):
+    """Notes how long each epoch took."""
+
+    def on_start(self, state):
+        self.seconds, self.last = [], time.perf_counter()
+
+    def on_epoch(self, state):
+        now = time.perf_counter()
+        self.seconds.append(now - self.last)
+        self.last = now
+
+
+def underflow():
+    """Train 40 logistic layers whose gradients are too small for float32: no epoch may be slower than the first."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2000, 30), dtype=np.float32), rng.integers(0, 10, 2000)
+    net = gw.mlp([30] * 41 + [10], activation="sigmoid", init=gw.initializers.Normal(0.03), seed=0)
+    zeros = gw.gradients(net, x[:100], y[:100], loss="softmax_cross_entropy").zeros("error")[0, 0]
+    if not zeros:
+        raise RuntimeError("no gradient of the first layer underflows")
+    times = EpochTimes()
+    gw.fit(
+        net,
+        (x, y),
+        loss="softmax_cross_entropy",
+        optimizer=gw.SGD(0.1),
+        epochs=9,
+        stats=False,
+        progress=False,
+        callbacks=[times],
+    )
+    first, last = times.seconds[0], statistics.median(times.seconds[-3:])
+    values = {"gradwell": [s * 1e3 for s in times.seconds]}
+    return row("40 logistic layers that underflow", values, "ms", [("last / first epoch ≤ 1.1", last / first, 0, 1.1)])
+
+
+def depth():
+    """Time a step at depth 10 to 1000, width 64, batch 64; in depth, it should be a straight line."""
+    depths, rng = (10, 20, 50, 100, 200, 500, 1000), np.random.default_rng(0)
+    seconds = {}
+    for layers in depths:
+        steps = max(4, 4000 // layers)
+        x, y = rng.random((steps * 64, 64), dtype=np.float32), rng.integers(0, 10, steps * 64)
+        net = gw.mlp([64] * (layers + 1) + [10], activation="tanh", seed=0)
+        fits = []
+        for _ in range(7):
+            start = time.perf_counter()
+            gw.fit(
+                net,
+                (x, y),
+                loss="softmax_cross_entropy",
+                optimizer=gw.SGD(0.001),
+                batch_size=64,
+                stats=False,
+                progress=False,
+                shuffle=False,
+            )
+            fits.append((time.perf_counter() - start) / steps)
+        seconds[layers] = fits
+    best = np.array([min(seconds[layers]) for layers in depths])
+    design = np.array([np.ones(len(depths)), depths]).T / best[:, None]  # least relative squares
+    line = np.linalg.lstsq(design, np.ones(len(depths)), rcond=None)[0]
+    off = np.abs(design @ line - 1).max()
+    values = {f"depth {layers}": [s * 1e6 for s in fits] for layers, fits in seconds.items()}
+    return row("depth 10 to 1000, width 64", values, "µs", [("largest distance from a line ≤ 0.05", off, 0, 0.05)])
+
+
+def start():
+    """Time `import gradwell` beside `import numpy`, each in an interpreter of its own, with compiled bytecode."""
+    seconds = {"import numpy": [], "import gradwell": []}
+    for round_ in range(12):
+        for command, values in seconds.items():
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-X", "pycache_prefix=/tmp/gradwell-bytecode", "-c", command], check=True)
+            if round_:
+                values.append((time.perf_counter() - begun) * 1e3)
+    ratio = statistics.median(seconds["import gradwell"]) / statistics.median(seconds["import numpy"])
+    return row("start", seconds, "ms", [("import gradwell / import numpy ≤ 1.3", ratio, 0, 1.3)])
+
+
+def fastest(call, *arguments, rounds=7):
+    """Return the least seconds a call takes."""
+    seconds = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call(*arguments)
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds)
+
+
+def peaks():
+    """Return what one core does at most: multiply-adds in registers, GF/s, and reads by the array's KiB, GB/s."""
+
+    def read(array, passes):
+        for _ in range(passes):
+            _core.read(array)
+
+    found = {"gflops": 2e8 / fastest(_core.multiply_adds, 10**8) / 1e9, "gbytes": {}}
+    for kib in (16, 256, 8192, 262144):
+        array, passes = np.ones(kib * 256, np.float32), max(1, 65536 // kib)
+        found["gbytes"][kib] = passes * array.nbytes / fastest(read, array, passes) / 1e9
+    return found
+
+
+OWN = (underflow, depth, start)
