@@ -38,6 +38,14 @@ def busy(seconds=1.0):
     return 1 - (idle_after - idle) / max(1, total_after - total)
 
 
+def settle(longest=2.0):
+    """Wait until the threads of who has just finished no longer spin: they would take the next one's processor."""
+    deadline = time.perf_counter() + longest
+    time.sleep(0.03)
+    while busy(0.03) > 0.2 and time.perf_counter() < deadline:
+        pass
+
+
 def start(job, chosen):
     """Return the workers that could start, and why others could not."""
     workers, absent = [], {}
@@ -72,7 +80,7 @@ def measure(job, rounds, chosen):
         for _ in range(rounds):
             for worker in workers:
                 times[worker.name].append(worker.round() / job.calls * 1e6)
-                time.sleep(0.02)  # threads that spin on after their work fall asleep
+                settle()
     finally:
         for worker in workers:
             worker.stop()

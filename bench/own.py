@@ -46,7 +46,7 @@ def underflow():
     """Train 40 logistic layers whose gradients are too small for float32: no epoch may be slower than the first."""
     rng = np.random.default_rng(0)
     x, y = rng.random((2000, 30), dtype=np.float32), rng.integers(0, 10, 2000)
-    net = gw.mlp([30] * 41 + [10], activation="sigmoid", init=gw.initializers.Normal(0.03), seed=0)
+    net = gw.mlp([30] * 41 + [10], activation="sigmoid", init=gw.initializers.Normal(std=0.03), seed=0)
     zeros = gw.gradients(net, x[:100], y[:100], loss="softmax_cross_entropy").zeros("error")[0, 0]
     if not zeros:
         raise RuntimeError("no gradient of the first layer underflows")

@@ -34,12 +34,22 @@ void set_threads(const py::object& count) {
   set_num_threads(static_cast<int>(number));
 }
 
+void set_worth(Index waking, Index sharing, Index team) {
+  worth() = {waking, sharing, team};
+}
+
+py::tuple get_worth() {
+  return py::make_tuple(worth().waking, worth().sharing, worth().team);
+}
+
 }  // namespace
 
 void register_system(py::module_& m) {
   m.def("build_info", build_info);
   m.def("set_num_threads", set_threads, py::arg("count"));
   m.def("num_threads", num_threads);
+  m.def("set_worth", set_worth, py::arg("waking"), py::arg("sharing"), py::arg("team"));
+  m.def("get_worth", get_worth);
   m.def("take_fork_notice", take_fork_notice);
 }
 

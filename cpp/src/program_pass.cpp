@@ -17,14 +17,44 @@ constexpr Index most_shared_weight = 131072;
 
 }  // namespace
 
+// Whether threads take blocks of rows through all layers, rather than sharing out the columns of each product.
+template <class T>
+bool Program<T>::shares_rows(Index batch) const {
+  return rows_apart_ && largest_weight_ <= most_shared_weight && batch > part_rows;
+}
+
+// Multiply-adds: half a step where they share rows, else a product.
+template <class T>
+double Program<T>::work_between_meetings(Index batch) const {
+  const double step = 3.0 * static_cast<double>(batch) * static_cast<double>(weights_);
+  return step / (shares_rows(batch) ? 2.0 : 3.0 * static_cast<double>(layers_.size()));
+}
+
 template <class T>
 Matrix<const T> Program<T>::input_of(std::size_t layer, Index batch) const {
   return layer == 0 ? x_ : layers_[layer - 1]->output(batch);
 }
 
 template <class T>
+void Program<T>::fetch_some() {
+  constexpr Index lines = 40, size = 64;
+  const Index bytes = inputs_ * static_cast<Index>(sizeof(T));
+  for (Index k = 0; k < lines && ahead_.row < ahead_.rows; ++k) {
+    const char* const row = reinterpret_cast<const char*>(samples_.data + ahead_.order[ahead_.row] * samples_.stride);
+    __builtin_prefetch(row + ahead_.line, 0, 2);
+    ahead_.line += size;
+    if (ahead_.line < bytes) continue;
+    ahead_.line = 0;
+    ++ahead_.row;
+  }
+}
+
+template <class T>
 void Program<T>::forward_rows(const Pass<T>& pass, Index batch, Rows rows) {
-  for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->forward(pass, input_of(i, batch), rows);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    fetch_some();
+    layers_[i]->forward(pass, input_of(i, batch), rows);
+  }
 }
 
 // From dC/dy of the last layer, in its error, to dC/dz of the first. Where the step is not recorded, the product that
@@ -42,6 +72,7 @@ void Program<T>::backward_rows(const Pass<T>& pass, Index batch, Rows rows, std:
       bounds[2 * i] = i > 0 && layers_[i - 1]->bounded() ? 1.0 : largest(input_of(i, batch));
       bounds[2 * i + 1] = largest(as_const(layers_[i]->error(batch)));
     }
+    fetch_some();
     if (i == 0) break;
     const Derivative<T> below = pass.recorder ? Derivative<T>{} : layers_[i - 1]->derivative(rows);
     done = below.saved.data != nullptr;
@@ -66,7 +97,7 @@ template <class T>
 LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>& samples, Recorder<T>* recorder) {
   x_ = samples.x;
   const Index batch = x_.rows, groups = (batch + part_rows - 1) / part_rows;
-  const bool apart = context.team && rows_apart_ && largest_weight_ <= most_shared_weight && groups > 1;
+  const bool apart = context.team && shares_rows(batch);
   row_blocks_ = apart ? static_cast<std::size_t>(std::min<Index>(context.threads, groups)) : 1;
   bounds_.resize(2 * row_blocks_ * layers_.size());
   const auto blocks = static_cast<Index>(row_blocks_);
@@ -106,7 +137,10 @@ double Program<T>::gradient_bound(Index batch) const {
 }
 
 #define GRADWELL_INSTANTIATE(T)                                                                 \
+  template bool Program<T>::shares_rows(Index) const;                                           \
+  template double Program<T>::work_between_meetings(Index) const;                               \
   template Matrix<const T> Program<T>::input_of(std::size_t, Index) const;                      \
+  template void Program<T>::fetch_some();                                                       \
   template void Program<T>::backward_rows(const Pass<T>&, Index, Rows, std::size_t);            \
   template void Program<T>::run_forward(Context, Matrix<const T>);                              \
   template LossResult Program<T>::add_costs(Index, Index) const;                                \

@@ -49,7 +49,7 @@ void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index 
   Lock lock(*this, context.flush_denormals);
   reserve(std::min(batch, x.rows));
   kept_ = 0;
-  on_threads(context, step_work(capacity_), [&](Context c) {
+  on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < x.rows; first += batch) {
       const Rows rows = {first, std::min(batch, x.rows - first)};
       run_forward(c, rows_of(x, rows));
@@ -65,7 +65,7 @@ LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>
   reserve(std::min(batch, count));
   kept_ = 0;
   LossResult total = {0, 0};
-  on_threads(context, step_work(capacity_), [&](Context c) {
+  on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < count; first += batch) {
       const Rows rows = {first, std::min(batch, count - first)};
       run_forward(c, rows_of(samples.x, rows));

@@ -105,6 +105,7 @@ void Program<T>::step_parameters(Context context, Index batch, Sgd sgd, Recorder
   };
   for_each_task(context, static_cast<Index>(weight_blocks_.size()), [&](Index k) {
     const WeightBlock& block = weight_blocks_[static_cast<std::size_t>(k)];
+    fetch_some();
     Layer<T>& layer = *layers_[block.layer];
     if (made || recorder) {
       if (!made) make_block(pass, batch, block);

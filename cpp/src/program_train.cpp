@@ -51,6 +51,14 @@ void Program<T>::gather(const Samples<T>& samples, const Index* order, Index cou
 }
 
 template <class T>
+void Program<T>::look_ahead(const Samples<T>& samples, const Index* order, Index count) {
+  constexpr Index most = 131072;  // bytes; more would push out what this step works on
+  const bool worth = count * inputs_ * static_cast<Index>(sizeof(T)) <= most && !consecutive(order, count);
+  samples_ = samples.x;
+  ahead_ = {order, worth ? count : 0, 0, 0};
+}
+
+template <class T>
 void Program<T>::train_steps(Context context, const TrainPlan& plan, const Samples<T>& samples, const Index* order,
                              Index count, Record* record, TrainResult* result) {
   const Index steps = count / plan.batch + (count % plan.batch != 0);
@@ -61,6 +69,7 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
     recorder_->reserve(*record, static_cast<std::size_t>(steps / plan.record_every + 1));
   }
   double bound = largest_in(context, parameters_.data());
+  ahead_ = {};
   for (Index step = 0; step < steps; ++step) {
     const auto start = Clock::now();
     const Index first = step * plan.batch;
@@ -70,6 +79,7 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
     if (recorder) recorder->begin(*record, number, rows);
     Samples<T> batch;
     gather(samples, order + first, rows, &batch);
+    if (!context.team) look_ahead(samples, order + first + rows, std::min(plan.batch, count - first - rows));
     LossResult loss;
     result->fault = run_step(context, plan, batch, recorder, &bound, &loss);
     if (result->fault != Fault::none) break;  // the record of this step stays: it shows the fault
@@ -79,6 +89,7 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
     (recorder ? result->recorded_seconds : result->plain_seconds) += seconds_since(start);
     ++(recorder ? result->recorded_steps : result->plain_steps);
   }
+  ahead_ = {};
 }
 
 template <class T>
@@ -88,7 +99,7 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
   reserve(std::min(plan.batch, count));
   kept_ = 0;
   TrainResult result;
-  on_threads(context, step_work(std::min(plan.batch, count)),
+  on_threads(context, work_between_meetings(std::min(plan.batch, count)),
              [&](Context c) { train_steps(c, plan, samples, order, count, record, &result); });
   return result;
 }

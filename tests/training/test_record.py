@@ -158,7 +158,7 @@ def test_auto_always_has_the_first_step_and_keeps_to_its_budget():
     schedule = RecordSchedule("auto", 0.02)
     timings = {"plain_seconds": 1.0, "plain_steps": 100, "recorded_seconds": 0.05, "recorded_steps": 1}
     schedule.learn(timings)  # a recorded step costs five times a plain one
-    assert schedule.every == 200
+    assert schedule.every == 267  # 4 / (0.75 * 0.02)
     spent = (0.05 - 0.01) / (schedule.every * 0.01)
     assert spent <= 0.02
     net = gw.mlp([4, 5, 2], seed=0)

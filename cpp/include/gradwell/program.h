@@ -134,7 +134,17 @@ class Program {
   std::unique_ptr<Recorder<T>> make_recorder(Index window) const;
   void reserve(Index batch);
   void gather(const Samples<T>&, const Index* order, Index count, Samples<T>* batch);
-  double step_work(Index batch) const { return 3.0 * static_cast<double>(batch) * static_cast<double>(weights_); }
+  bool shares_rows(Index batch) const;
+  double work_between_meetings(Index batch) const;
+
+  // The samples of the step after this one, which lie anywhere: a few lines of the cache are asked for between one
+  // layer and the next, no more than the memory serves meanwhile. On one thread only.
+  struct Ahead {
+    const Index* order = nullptr;
+    Index rows = 0, row = 0, line = 0;
+  };
+  void look_ahead(const Samples<T>&, const Index* order, Index count);
+  void fetch_some();
 
   // The parts of a pass (program_pass.cpp), over some rows of the batch.
   Matrix<const T> input_of(std::size_t layer, Index batch) const;
@@ -181,7 +191,9 @@ class Program {
   Index input_stride_ = 0;
   T* target_ = nullptr;
   Matrix<const T> x_ = {nullptr, 0, 0, 0};  // of the pass that is running
-  std::vector<double> bounds_;              // by block of rows, layer, and input or error
+  Matrix<const T> samples_ = {nullptr, 0, 0, 0};
+  Ahead ahead_;
+  std::vector<double> bounds_;  // by block of rows, layer, and input or error
   std::size_t row_blocks_ = 1;
   std::unique_ptr<Recorder<T>> recorder_;
   std::mutex in_use_;

@@ -13,6 +13,16 @@ void set_num_threads(int count);
 // True once in a child that has lost threads this way.
 bool take_fork_notice();
 
+// From how many multiply-adds on another thread saves more than it costs: where it has to be woken; where it is awake
+// and waits; and, between two times that threads meet, where they are kept awake. Measured by bench/thresholds.py,
+// which also sets them.
+struct Worth {
+  Index waking = 400000;
+  Index sharing = 60000;
+  Index team = 150000;
+};
+Worth& worth();
+
 Context make_context(bool flush_denormals);
 
 }  // namespace gradwell

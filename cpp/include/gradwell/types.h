@@ -24,11 +24,13 @@ struct Team {
   void (*run)(const Team* team, Index tasks, void (*body)(void* argument, Index task), void* argument);
 };
 
-// What a kernel may use: how many threads, a team of as many or null, and whether denormal numbers count as zero.
+// What a kernel may use: how many threads, a team of as many or null, and from how many multiply-adds on a second
+// thread is worth its while; and whether denormal numbers count as zero.
 struct Context {
   int threads;
   bool flush_denormals;
   const Team* team = nullptr;
+  Index worth = 0;
 };
 
 enum class ActivationKind : int {

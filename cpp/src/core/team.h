@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "core/denormals.h"
-#include "gradwell/types.h"
+#include "gradwell/threads.h"
 
 namespace gradwell {
 
@@ -59,7 +59,7 @@ void with_team(Context context, Body&& body) {
       team.serve(omp_get_thread_num());
     } else {
       try {
-        body(Context{context.threads, context.flush_denormals, &team});
+        body(Context{context.threads, context.flush_denormals, &team, worth().sharing});
       } catch (...) {
         error = std::current_exception();
       }
@@ -69,13 +69,11 @@ void with_team(Context context, Body&& body) {
   if (error) std::rethrow_exception(error);
 }
 
-// Multiply-adds, between two times that threads meet, from which on a second thread is worth its while.
-constexpr double worth_a_team = 1.2e6;
-
-// Calls body(context) with a team where `work` at a time pays for one, else on this thread alone.
+// Calls body(context) with a team where `work`, in multiply-adds between two times that threads meet, pays for one,
+// else on this thread alone.
 template <class Body>
 void on_threads(Context context, double work, Body&& body) {
-  if (work < worth_a_team) return body(Context{1, context.flush_denormals});
+  if (work < static_cast<double>(worth().team)) return body(Context{1, context.flush_denormals});
   with_team(context, body);
 }
 

@@ -35,10 +35,15 @@ bool take_fork_notice() {
   return notice.exchange(false);
 }
 
+Worth& worth() {
+  static Worth measured;
+  return measured;
+}
+
 Context make_context(bool flush_denormals) {
   static_cast<void>(registered);
   // Inside another parallel region of the caller's, more threads would only get in its way.
-  return {omp_in_parallel() ? 1 : num_threads(), flush_denormals};
+  return {omp_in_parallel() ? 1 : num_threads(), flush_denormals, nullptr, worth().waking};
 }
 
 }  // namespace gradwell

@@ -90,10 +90,18 @@ void tile(const TileJob<T>& job) {
   }
   // All is read before anything is written: a masked store would hold up a load of the row that follows it.
   if (What == Product::update) {
+    if (job.rule.keep == T(1)) {  // the common case, in one operation where it would be two; the same bits
 #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i)
+      for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-      for (int v = 0; v < Packs; ++v) sum[i][v] = job.rule(read(job.c + i * job.c_row, v), sum[i][v]);
+        for (int v = 0; v < Packs; ++v)
+          sum[i][v] = fma(broadcast(job.rule.rate), sum[i][v], read(job.c + i * job.c_row, v));
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+        for (int v = 0; v < Packs; ++v) sum[i][v] = job.rule(read(job.c + i * job.c_row, v), sum[i][v]);
+    }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)

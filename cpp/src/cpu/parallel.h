@@ -7,16 +7,12 @@
 namespace gradwell {
 namespace GRADWELL_LEVEL {
 
-// Below this many multiply-adds, or elements times their weight, a second thread costs more than it saves: to
-// wake one takes some microseconds, to hand a task to one that waits takes a fraction of one.
-constexpr Index worth_waking = 400000;
-constexpr Index worth_sharing = 60000;
-
-// Calls body(task) for every task in [0, tasks), on several threads where `work` pays for it. Tasks must be
-// independent of one another and of how many there are threads for: that keeps results the same bits.
+// Calls body(task) for every task in [0, tasks), on several threads where `work`, in multiply-adds or what takes as
+// long, pays for it. Tasks must be independent of one another and of how many there are threads for: that keeps results
+// the same bits.
 template <class Body>
 GRADWELL_INLINE void parallel_for(Context context, Index tasks, Index work, Body&& body) {
-  if (context.threads <= 1 || tasks <= 1 || work < (context.team ? worth_sharing : worth_waking)) {
+  if (context.threads <= 1 || tasks <= 1 || work < context.worth) {
     for (Index task = 0; task < tasks; ++task) body(task);
     return;
   }

@@ -133,7 +133,7 @@ double largest(Context context, Matrix<const T> x) {
   constexpr Index tasks = 32;  // a maximum is the same however its parts are cut
   const Matrix<const T> m = as_one_row(x);
   Integer parts[tasks] = {};
-  if (context.threads <= 1 || m.rows * m.columns < worth_sharing) {
+  if (context.threads <= 1 || m.rows * m.columns < context.worth) {
     parts[0] = largest_bits<T>(m);
   } else {
     parallel_for(context, tasks, m.rows * m.columns, [&](Index k) {
