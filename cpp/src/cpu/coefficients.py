@@ -1,8 +1,6 @@
-""
-    "Write coefficients.h: the polynomials of math.h, as Chebyshev interpolants computed in 60 digits.
+"""Write coefficients.h: the polynomials of math.h, as Chebyshev interpolants computed in 60 digits.
 
-    Run it as `python cpp /
-    src / cpu / coefficients.py`; it needs mpmath. A Chebyshev interpolant is within a factor
+Run it as `python cpp/src/cpu/coefficients.py`; it needs mpmath. A Chebyshev interpolant is within a factor
 of two of the best polynomial of its degree, and one more degree buys more than that back.
 """
 
