@@ -128,8 +128,9 @@ def main():
         report.show(row)
     for figure in own.OWN if not chosen else ():
         if arguments.only in figure.__name__:
-            rows.append(figure())
-            report.show(rows[-1])
+            for row in figure():
+                rows.append(row)
+                report.show(row)
     if arguments.out:
         report.write(arguments.out, rows, peaks)
     bars = [bar["holds"] for row in rows for bar in row["bars"]]

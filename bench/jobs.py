@@ -67,19 +67,18 @@ class Job:
         return rng.random((samples, self.sizes[0]), dtype=np.float32), rng.integers(0, self.sizes[-1], samples)
 
 
-OURS = ("gradwell", "gradwell auto", "gradwell stats")
+OURS = ("gradwell", "gradwell stats")
 PEERS = ("torch", "torch fused", "torch.compile", "jax jit", "jax scan", "scikit-learn", "numpy")
-AUTO = Bar("gradwell auto", "gradwell", high=1.02)
 
 
 def step(name, sizes, activation, batch, steps, peer, *bars, epochs=1):
-    bars = (Bar("best peer", "gradwell", low=peer), *bars, AUTO)
+    bars = (Bar("best peer", "gradwell", low=peer), *bars)
     return Job(name, "step", tuple(sizes), activation, batch, steps, OURS + PEERS, bars, epochs=epochs)
 
 
 def recorded(name, sizes, activation, batch, steps, peer, stats, epochs=1):
-    bars = (Bar("torch stats", "gradwell stats", low=stats), Bar("gradwell stats", "gradwell", high=1.08))
-    job = step(name, sizes, activation, batch, steps, peer, *bars, epochs=epochs)
+    bar = Bar("torch stats", "gradwell stats", low=stats)
+    job = step(name, sizes, activation, batch, steps, peer, bar, epochs=epochs)
     return Job(**{**vars(job), "contestants": (*job.contestants, "torch stats")})
 
 

@@ -5,7 +5,6 @@ from importlib import import_module
 # Contestant: its file, class and keyword arguments.
 WHERE = {
     "gradwell": ("ours", "Gradwell", {"stats": False}),
-    "gradwell auto": ("ours", "Gradwell", {"stats": "auto"}),
     "gradwell stats": ("ours", "Gradwell", {"stats": True}),
     "torch": ("torch_eager", "Torch", {}),
     "torch fused": ("torch_eager", "Torch", {"fused": True}),

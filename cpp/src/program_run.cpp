@@ -25,7 +25,7 @@ void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y) {
   kept_ = 0;
   const Matrix<T> input = {input_, x.rows, inputs_, input_stride_};
   copy_rows(x, input);
-  run_forward(context, as_const(input));
+  on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input)); });
   copy_rows(layers_.back()->output(x.rows), y);
   kept_ = x.rows;
 }
@@ -36,12 +36,14 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
   check(kept_ == dy.rows, "backward", "dy has ", dy.rows, " rows but the last forward pass kept ", kept_,
         "; call forward first, with the same batch");
   const Rows all = {0, dy.rows};
-  const Pass<T> pass = {context, kernels<T>(), nullptr};
   copy_rows(dy, layers_.back()->error(dy.rows));
   bounds_.resize(2 * layers_.size());
-  backward_rows(pass, dy.rows, all, 0);
-  layers_.front()->backward_input(pass, all, {}, dx);
-  run_parameters(context, dy.rows, nullptr);
+  on_threads(context, work_between_meetings(dy.rows), [&](Context c) {
+    const Pass<T> pass = {c, kernels<T>(), nullptr};
+    backward_rows(pass, dy.rows, all, 0);
+    layers_.front()->backward_input(pass, all, {}, dx);
+    run_parameters(c, dy.rows, nullptr);
+  });
 }
 
 template <class T>
@@ -88,9 +90,12 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   kept_ = 0;
   const auto recorder = record ? make_recorder(samples.x.rows) : nullptr;  // this batch is the window
   if (recorder) recorder->begin(*record, 0, samples.x.rows);
-  const LossResult result = run_rows(context, loss, samples, recorder.get());
-  run_parameters(context, samples.x.rows, recorder.get());
-  if (recorder) recorder->finish(context, false);
+  LossResult result;
+  on_threads(context, work_between_meetings(samples.x.rows), [&](Context c) {
+    result = run_rows(c, loss, samples, recorder.get());
+    run_parameters(c, samples.x.rows, recorder.get());
+    if (recorder) recorder->finish(c, false);
+  });
   return result;
 }
 

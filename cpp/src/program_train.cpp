@@ -113,7 +113,7 @@ void Program<T>::update(Context context, Sgd sgd) {
   check(fault != Fault::update, "update", "the step of learning_rate ", sgd.learning_rate, " from parameters up to ",
         bound, " would overflow; no parameter was changed");
   kept_ = 0;
-  step_parameters(context, 0, sgd, nullptr, true);
+  on_threads(context, static_cast<double>(size_), [&](Context c) { step_parameters(c, 0, sgd, nullptr, true); });
 }
 
 #define GRADWELL_INSTANTIATE(T)                                                          \
