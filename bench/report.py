@@ -81,6 +81,11 @@ def markdown(about, rows):
     return "\n".join(lines) + "\n"
 
 
+def spelled(microseconds):
+    """Return a time as one would say it."""
+    return f"{microseconds:.1f} µs" if microseconds < 1000 else f"{microseconds / 1000:.1f} ms"
+
+
 def draw(file, rows):
     """Draw every contestant's time relative to ours, a panel a job."""
     import matplotlib as mpl
@@ -88,7 +93,7 @@ def draw(file, rows):
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [row for row in rows if "gradwell" in row["times"] and len(row["times"]) > 1]
+    rows = [row for row in rows if "gradwell" in row["times"] and row["versions"]]
     if not rows:
         return
     columns = 3
@@ -107,9 +112,12 @@ def draw(file, rows):
         panel.set_xscale("log")
         panel.set_xlim(0.5, max(ratios) * 2.5)
         panel.axvline(1, color="tab:blue", linewidth=0.8)
-        panel.invert_yaxis()
+        panel.set_ylim(9.6, -0.6)  # as many places as there may be contestants, so that all bars are of one height
         panel.tick_params(labelsize=7)
-        panel.set_title(f"{row['job']}: {medians['gradwell']:.3g} µs", fontsize=8)
+        panel.set_xticks([])
+        panel.set_xticks([], minor=True)
+        panel.spines[["top", "right", "bottom"]].set_visible(False)
+        panel.set_title(f"{row['job']}: gradwell {spelled(medians['gradwell'])}", fontsize=8)
     figure.supxlabel("time relative to gradwell's (log scale); shorter is faster", fontsize=9)
     figure.savefig(file, dpi=120)
     plt.close(figure)
