@@ -96,6 +96,13 @@ def test_all_zero(dtype):
     assert math.isnan(got.smallest)
 
 
+@pytest.mark.parametrize("length", [1, 16, 33, 4096])
+@pytest.mark.parametrize("value", [-0.0, -1e-310, -1e-41, -1e-30])
+def test_negative_zeros_denormals_and_numbers(value, length, dtype):
+    check(np.full(length, value, dtype))
+    check(np.concatenate([np.zeros(length, dtype), np.full(length, value, dtype)]))
+
+
 def test_denormals_count_as_zeros(dtype):
     tiny = np.finfo(dtype).tiny
     got = kernels.gradient_statistics(np.array([tiny, -tiny / 2, tiny / 2] * 11, dtype))

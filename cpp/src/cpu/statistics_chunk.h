@@ -209,7 +209,7 @@ void measure_piece(Matrix<const T> x, bool flush, StatisticsPart<T>* to) {
   const T top = static_cast<T>(largest);
   typename Simd<T>::Word bits;
   __builtin_memcpy(&bits, &top, sizeof bits);
-  last = static_cast<int>(bits >> Simd<T>::mantissa_bits);
+  last = static_cast<int>((bits + bits) >> (Simd<T>::mantissa_bits + 1));  // without the sign that -0 has
   if (last == 0) first = 1;
   std::uint16_t* const bins = part.bins + shift;  // bins[e] is that of exponent e
   std::uint16_t counts[ExponentOf<T>::not_finite + 1];
