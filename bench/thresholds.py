@@ -18,6 +18,7 @@ from gradwell import _core
 
 NEVER = 2**60
 ROUNDS = 15
+ROUND = 0.03  # seconds
 
 
 def seconds(call, repeats):
@@ -27,13 +28,14 @@ def seconds(call, repeats):
     return (time.perf_counter() - begun) / repeats
 
 
-def compare(call, work, settings):
+def compare(call, settings):
     """Return how many times as fast two threads are as one, by the medians of rounds that take turns."""
-    repeats = max(1, int(2e7 / max(work, 1)))
+    repeats = max(1, int(ROUND / seconds(call, 3)))
     times = {name: [] for name in settings}
     for _ in range(ROUNDS):
         for name, (waking, sharing, team) in settings.items():
             _core.set_worth(waking, sharing, team)
+            seconds(call, max(1, repeats // 4))  # both threads are awake and in their places
             times[name].append(seconds(call, repeats))
     return statistics.median(times["one"]) / statistics.median(times["two"])
 
@@ -60,17 +62,17 @@ def main():
     for n in (24, 32, 48, 64, 80, 96, 128, 160):
         call, work = product(n)
         alone, woken = (NEVER, NEVER, NEVER), (0, NEVER, NEVER)
-        tables["waking"].append((work, compare(call, work, {"one": alone, "two": woken})))
+        tables["waking"].append((work, compare(call, {"one": alone, "two": woken})))
     for width in (32, 48, 64, 96, 128, 192):
         call, *_ = step(width, 6, 16)  # 16 rows are one block: threads share out the columns
         work = 16 * width * width
         alone, shared = (NEVER, NEVER, 0), (NEVER, work // 2, 0)
-        tables["sharing"].append((work, compare(call, 20 * 18 * work, {"one": alone, "two": shared})))
+        tables["sharing"].append((work, compare(call, {"one": alone, "two": shared})))
     for width in (16, 24, 32, 48, 64, 96):
         call, *_ = step(width, 6, 32)
         work = 3 * 32 * 6 * width * width // 2  # threads meet twice a step
         settings = {"one": (NEVER, NEVER, NEVER), "two": (NEVER, kept[1], 0)}
-        tables["team"].append((work, compare(call, 40 * work, settings)))
+        tables["team"].append((work, compare(call, settings)))
     _core.set_worth(*kept)
     for (name, rows), value in zip(tables.items(), kept, strict=True):
         print(f"{name}: the model takes a second thread from {value:,} multiply-adds on")
