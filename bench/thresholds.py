@@ -50,7 +50,10 @@ def step(width, layers, batch):
     net = gw.mlp([width] * (layers + 1) + [2], activation="relu", seed=0)
     rng = np.random.default_rng(0)
     x, y = rng.random((batch * 20, width), dtype=np.float32), rng.integers(0, 2, batch * 20)
-    order, plan = np.arange(batch * 20), _core.Plan("softmax_cross_entropy", 1e-6, 0, 0, batch, 0, 0)
+    order, plan = (
+        np.arange(batch * 20),
+        _core.Plan("softmax_cross_entropy", {"name": "sgd"}, [1e-6], None, [], 0, batch, 0, 0),
+    )
     return lambda: net.program.train(x, y, order, plan, True), width, layers, batch
 
 

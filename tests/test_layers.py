@@ -177,4 +177,4 @@ def test_repr_shows_stages_and_size():
 def test_every_activation_has_a_layer(activation):
     layer = activation_layer(activation)
     net = gw.Network([layer], input_shape=3)
-    assert net.program.stages == [("0", activation, 3, 3)]
+    assert net.program.stages == [("0", activation, 3, 3, -1, -1)]

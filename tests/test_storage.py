@@ -183,7 +183,7 @@ def test_tensors_that_do_not_fit_are_named(file, tensors, message):
         ("null", "damaged"),
         ("[" * 100_000, "damaged"),
         ("{}", "damaged .*format"),
-        (lambda d: d.update(format=2), r"format 2 is newer than this version reads \(1\)"),
+        (lambda d: d.update(format=3), r"format 3 is newer than this version reads \(2\)"),
         (lambda d: d.update(format="x"), "damaged"),
         (lambda d: d.pop("training"), "damaged .*training"),
         (lambda d: d.update(training={"step": 3}), "damaged .*it has no batch_size"),

@@ -153,8 +153,9 @@ py::array_t<T> output_like(const py::array& array) {
 // A Python or NumPy number, no bool; an int too large for a double becomes infinite.
 inline double number(const char* operation, const char* name, const py::object& object) {
   PyObject* p = object.ptr();
-  check<TypeError>(PyNumber_Check(p) && !PyBool_Check(p) && !PyComplex_Check(p) && !py::isinstance<py::array>(object),
-                   operation, name, " is of type ", type_name(object), "; needs a number");
+  const bool flag = PyBool_Check(p) || std::string(Py_TYPE(p)->tp_name).rfind("numpy.bool", 0) == 0;
+  check<TypeError>(PyNumber_Check(p) && !flag && !PyComplex_Check(p) && !py::isinstance<py::array>(object), operation,
+                   name, " is of type ", type_name(object), "; needs a number");
   const double value = PyFloat_AsDouble(p);
   if (!PyErr_Occurred()) return value;
   PyErr_Clear();

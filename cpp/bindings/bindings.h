@@ -6,12 +6,15 @@
 namespace gradwell::bindings {
 
 void register_activation(pybind11::module_& m);
+void register_batchnorm(pybind11::module_& m);
+void register_clipping(pybind11::module_& m);
 void register_dense(pybind11::module_& m);
+void register_dropout(pybind11::module_& m);
 void register_elementary(pybind11::module_& m);
 void register_loss(pybind11::module_& m);
+void register_optimizers(pybind11::module_& m);
 void register_program(pybind11::module_& m);
 void register_roofline(pybind11::module_& m);
-void register_sgd(pybind11::module_& m);
 void register_statistics(pybind11::module_& m);
 void register_system(pybind11::module_& m);
 

@@ -17,12 +17,15 @@ PYBIND11_MODULE(_core, m) {
     }
   });
   bindings::register_activation(m);
+  bindings::register_batchnorm(m);
+  bindings::register_clipping(m);
   bindings::register_dense(m);
+  bindings::register_dropout(m);
   bindings::register_elementary(m);
   bindings::register_loss(m);
+  bindings::register_optimizers(m);
   bindings::register_program(m);
   bindings::register_roofline(m);
-  bindings::register_sgd(m);
   bindings::register_statistics(m);
   bindings::register_system(m);
 }

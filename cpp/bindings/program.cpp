@@ -3,27 +3,14 @@
 #include <pybind11/stl.h>
 
 #include "names.h"
+#include "plan.h"
 #include "record.h"
+#include "rules.h"
 #include "targets.h"
 
 namespace gradwell::bindings {
 
-void check_sgd(const char* op, const Sgd& sgd);
-
 namespace {
-
-LayerSpec parse_layer(const py::dict& layer) {
-  LayerSpec spec;
-  spec.kind = py::cast<std::string>(layer["kind"]);
-  spec.name = py::cast<std::string>(layer["name"]);
-  if (spec.kind == "dense") {
-    spec.units = py::cast<Index>(layer["units"]);
-    spec.bias = py::cast<bool>(layer["bias"]);
-  } else if (spec.kind == "activation") {
-    spec.activation = parse_activation("network", layer["activation"], layer["alpha"]);
-  }
-  return spec;
-}
 
 template <class T>
 InputMatrix<T> features(const char* op, const char* name, const py::object& x, Index columns) {
@@ -41,19 +28,36 @@ py::array slice_view(const Slice& slice, T* block, const py::object& owner) {
 }
 
 template <class T>
-py::dict slice_views(const py::object& self, bool gradients) {
+py::dict views_of(const py::object& self, T* block) {
   const auto& program = py::cast<const Program<T>&>(self);
   py::dict views;
-  for (const Slice& slice : program.slices())
-    views[py::str(slice.name)] = slice_view(slice, gradients ? program.gradients() : program.parameters(), self);
+  for (const Slice& slice : program.slices()) views[py::str(slice.name)] = slice_view(slice, block, self);
   return views;
 }
 
 template <class T>
-py::object forward(Program<T>& program, const py::object& x, bool flush) {
+py::dict buffer_views(const py::object& self) {
+  const auto& program = py::cast<const Program<T>&>(self);
+  py::dict views;
+  for (const Buffer& buffer : program.buffers())
+    views[py::str(buffer.name)] = py::array_t<double>({buffer.size}, buffer.data, self);
+  return views;
+}
+
+template <class T>
+py::list state_views(const py::object& self) {
+  const auto& program = py::cast<const Program<T>&>(self);
+  py::list states;
+  for (int k = 0; k < program.states(); ++k) states.append(views_of<T>(self, program.state(k)));
+  return states;
+}
+
+template <class T>
+py::object forward(Program<T>& program, const py::object& x, bool training, std::uint64_t seed, std::uint64_t step,
+                   bool flush) {
   const auto in = features<T>("forward", "x", x, program.inputs());
   auto y = output_matrix<T>(in.view.rows, program.outputs());
-  call([&](Context c) { program.forward(c, in.view, y.view); }, flush);
+  call([&](Context c) { program.forward(c, in.view, y.view, {training, seed, step}); }, flush);
   return std::move(y.owner);
 }
 
@@ -103,30 +107,18 @@ py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y
 
 template <class T>
 py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const py::object& loss,
-                          bool flush) {
+                          bool training, std::uint64_t seed, bool flush) {
   const LossKind kind = parse_loss("gradients", loss);
   const auto in = samples("gradients", program, x, y);
   Record record;
-  const LossResult r = call([&](Context c) { return program.record_gradients(c, kind, in.view, &record); }, flush);
+  const LossResult r =
+      call([&](Context c) { return program.record_gradients(c, kind, in.view, {training, seed, 0}, &record); }, flush);
   py::dict result =
       record_arrays(record, static_cast<Index>(program.stages().size()), static_cast<Index>(program.slices().size()));
   result["loss"] = r.sum / static_cast<double>(in.view.x.rows);
   result["correct"] = r.correct;
   return result;
 }
-
-struct Plan {
-  std::string loss;
-  double learning_rate, weight_decay, l2;
-  Index batch, first_step, record_every;
-
-  TrainPlan parse() const {
-    const Sgd sgd = {learning_rate, weight_decay, l2};
-    check_sgd("fit", sgd);
-    check(batch >= 1, "fit", "batch_size is ", batch, "; needs at least 1");
-    return {parse_loss("fit", py::str(loss)), sgd, batch, first_step, record_every};
-  }
-};
 
 template <class T>
 InputVector<Index> row_numbers(const py::object& order, Index rows) {
@@ -140,7 +132,7 @@ InputVector<Index> row_numbers(const py::object& order, Index rows) {
 template <class T>
 py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& order, const Plan& plan,
                bool flush) {
-  const TrainPlan parsed = plan.parse();
+  const TrainPlan parsed = plan.parse(program.slices().size());
   const auto in = samples("fit", program, x, y);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
   Record record;
@@ -154,6 +146,11 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
   result["correct"] = r.correct;
   result["samples"] = r.samples;
   result["fault"] = faults[static_cast<int>(r.fault)];
+  py::array_t<double> clips({static_cast<Index>(r.clips.size()), Index{3}});
+  double* next = clips.mutable_data();
+  for (const ClipEntry& entry : r.clips)
+    for (double value : {entry.before, entry.after, static_cast<double>(entry.cause)}) *next++ = value;
+  result["clips"] = clips;
   result["plain_seconds"] = r.plain_seconds;
   result["recorded_seconds"] = r.recorded_seconds;
   result["plain_steps"] = r.plain_steps;
@@ -166,7 +163,7 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
 template <class T>
 py::dict find_producer(Program<T>& program, const py::object& x, const py::object& y, const py::object& order,
                        const Plan& plan, bool flush) {
-  const TrainPlan parsed = plan.parse();
+  const TrainPlan parsed = plan.parse(program.slices().size());
   const auto in = samples("fit", program, x, y);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
   const Producer p =
@@ -182,10 +179,16 @@ py::dict find_producer(Program<T>& program, const py::object& x, const py::objec
 }
 
 template <class T>
-void update(Program<T>& program, double learning_rate, double weight_decay, double l2, bool flush) {
-  const Sgd sgd = {learning_rate, weight_decay, l2};
-  check_sgd("update", sgd);
-  call([&](Context c) { program.update(c, sgd); }, flush);
+py::tuple update(Program<T>& program, const py::dict& rule, const py::object& clip, bool flush) {
+  const StepRule step = parse_rule("update", rule);
+  const ClipPlan plan = parse_clip("update", clip);
+  const ClipEntry entry = call([&](Context c) { return program.update(c, step, plan); }, flush);
+  return py::make_tuple(entry.before, entry.after, entry.cause);
+}
+
+template <class T>
+void prepare_optimizer(Program<T>& program, const py::dict& rule, bool afresh) {
+  program.prepare_optimizer(parse_rule("fit", rule).kind, afresh);
 }
 
 template <class T>
@@ -204,7 +207,7 @@ void register_type(py::module_& m, const char* name) {
                              [](const Program<T>& program) {
                                std::vector<py::tuple> stages;
                                for (const StageInfo& s : program.stages())
-                                 stages.push_back(py::make_tuple(s.name, s.kind, s.inputs, s.outputs));
+                                 stages.push_back(py::make_tuple(s.name, s.kind, s.inputs, s.outputs, s.from, s.above));
                                return stages;
                              })
       .def_property_readonly("parameter_stages",
@@ -214,24 +217,41 @@ void register_type(py::module_& m, const char* name) {
                                  slices.push_back(py::make_tuple(s.name, s.stage));
                                return slices;
                              })
-      .def("parameters", [](const py::object& self) { return slice_views<T>(self, false); })
-      .def("gradients", [](const py::object& self) { return slice_views<T>(self, true); })
-      .def("forward", forward<T>, py::arg("x"), flush)
+      .def("parameters",
+           [](const py::object& self) { return views_of<T>(self, py::cast<Program<T>&>(self).parameters()); })
+      .def("gradients",
+           [](const py::object& self) { return views_of<T>(self, py::cast<Program<T>&>(self).gradients()); })
+      .def("buffers", buffer_views<T>)
+      .def("optimizer_states", state_views<T>)
+      .def("prepare_optimizer", prepare_optimizer<T>, py::arg("rule"), py::arg("afresh"))
+      .def_property("updates", &Program<T>::updates, &Program<T>::set_updates)
+      .def("clip_state", &Program<T>::clip_state)
+      .def(
+          "restore_clip",
+          [](Program<T>& program, const py::object& clip, const std::vector<double>& state) {
+            program.restore_clip(parse_clip("fit", clip), state);
+          },
+          py::arg("clip"), py::arg("state"))
+      .def("penalty", [](const Program<T>& program) { return call([&](Context c) { return program.penalty(c); }); })
+      .def("forward", forward<T>, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"), flush)
       .def("backward", backward<T>, py::arg("dy"), flush)
       .def("predict", predict<T>, py::arg("x"), py::arg("batch"), flush)
       .def("evaluate", evaluate<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("batch"), flush)
-      .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("loss"), flush)
+      .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("training"),
+           py::arg("seed"), flush)
       .def("train", train<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
       .def("find_producer", find_producer<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
-      .def("update", update<T>, py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), flush);
+      .def("update", update<T>, py::arg("rule"), py::arg("clip"), flush);
 }
 
 }  // namespace
 
 void register_program(py::module_& m) {
-  py::class_<Plan>(m, "Plan").def(py::init<std::string, double, double, double, Index, Index, Index>(), py::arg("loss"),
-                                  py::arg("learning_rate"), py::arg("weight_decay"), py::arg("l2"), py::arg("batch"),
-                                  py::arg("first_step"), py::arg("record_every"));
+  py::class_<Plan>(m, "Plan").def(py::init<std::string, py::dict, std::vector<double>, py::object, std::vector<double>,
+                                           std::uint64_t, Index, Index, Index>(),
+                                  py::arg("loss"), py::arg("rule"), py::arg("learning_rates"), py::arg("clip"),
+                                  py::arg("amplify"), py::arg("seed"), py::arg("batch"), py::arg("first_step"),
+                                  py::arg("record_every"));
   register_type<float>(m, "Program32");
   register_type<double>(m, "Program64");
 }

@@ -36,10 +36,11 @@ py::dict record_arrays(const Record& record, Index stages, Index parameters) {
   }
   py::array_t<std::uint32_t> counts(static_cast<Index>(record.counts.size()));
   std::copy(record.counts.begin(), record.counts.end(), counts.mutable_data());
-  py::array_t<double> stage_values({n, stages, Index{3}});
+  py::array_t<double> stage_values({n, stages, Index{5}});
   number = stage_values.mutable_data();
   for (const StageEntry& entry : record.stages)
-    for (double value : {entry.output_gradient, entry.saturated, entry.dead}) *number++ = value;
+    for (double value : {entry.output_gradient, entry.saturated, entry.dead, entry.skip, entry.branch})
+      *number++ = value;
   py::array_t<double> parameter_values({n, parameters, Index{2}});
   number = parameter_values.mutable_data();
   for (const ParameterEntry& entry : record.parameters)

@@ -31,8 +31,8 @@ double Program<T>::work_between_meetings(Index batch) const {
 }
 
 template <class T>
-Matrix<const T> Program<T>::input_of(std::size_t layer, Index batch) const {
-  return layer == 0 ? x_ : layers_[layer - 1]->output(batch);
+Matrix<const T> Program<T>::output_of(int stage, Index batch) const {
+  return stage < 0 ? x_ : layers_[static_cast<std::size_t>(stage)]->output(batch);
 }
 
 template <class T>
@@ -57,33 +57,72 @@ void Program<T>::forward_rows(const Pass<T>& pass, Index batch, Rows rows) {
   }
 }
 
+// Hands the error of a layer on to what it was made of.
+template <class T>
+void Program<T>::pass_back(const Pass<T>& pass, std::size_t i, Index batch, Rows rows, Matrix<T> input_error) {
+  Layer<T>& layer = *layers_[i];
+  const Flow& flow = flow_[i];
+  const Matrix<const T> x = input_of(i, batch);
+  const auto error_of = [&](int stage) {
+    return stage < 0 ? input_error : layers_[static_cast<std::size_t>(stage)]->error(batch);
+  };
+  const auto record = [&](int joint, bool shortcut, Matrix<T> part) {
+    if (pass.recorder && joint >= 0) pass.recorder->part(pass, joint, shortcut, rows, as_const(rows_of(part, rows)));
+  };
+  if (flow.skip > -2) {
+    const Matrix<T> to = error_of(flow.skip);
+    const Matrix<T> from = layer.error(batch);
+    const bool straight = flow.skip < 0 || !flow_[static_cast<std::size_t>(flow.skip)].shortcut ||
+                          flow_[static_cast<std::size_t>(flow.skip)].joint != static_cast<int>(i);
+    if (straight && flow.skip >= 0) record(static_cast<int>(i), true, from);
+    if (to.data && flow.skip_adds) {
+      pass.kernels.residual.add(pass.context, as_const(rows_of(from, rows)), rows_of(to, rows));
+    } else if (to.data) {
+      pass.kernels.residual.scaled(pass.context, as_const(rows_of(from, rows)), T(1), rows_of(to, rows));
+    }
+  }
+  const Matrix<T> to = error_of(flow.from);
+  if (!to.data) return layer.backward_end(pass, x, rows);
+  if (flow.adds) {
+    const Matrix<T> part = {scratch_.data, batch, x.columns, scratch_.stride};
+    layer.backward_input(pass, x, rows, {}, part);
+    record(flow.joint, flow.shortcut, part);
+    pass.kernels.residual.add(pass.context, as_const(rows_of(part, rows)), rows_of(to, rows));
+    return;
+  }
+  const bool fuse = flow.from >= 0 && pass.fuses() && flow_[static_cast<std::size_t>(flow.from)].fusible;
+  layer.backward_input(pass, x, rows,
+                       fuse ? layers_[static_cast<std::size_t>(flow.from)]->derivative(rows) : Derivative<T>{}, to);
+  record(flow.joint, flow.shortcut, to);
+}
+
 // From dC/dy of the last layer, in its error, to dC/dz of the first. Where the step is not recorded, the product that
 // makes dC/dy of a layer multiplies by its derivative at once.
 template <class T>
-void Program<T>::backward_rows(const Pass<T>& pass, Index batch, Rows rows, std::size_t block) {
+void Program<T>::backward_rows(const Pass<T>& pass, Index batch, Rows rows, std::size_t block, Matrix<T> input_error) {
   double* const bounds = bounds_.data() + 2 * block * layers_.size();
   const auto largest = [&](Matrix<const T> m) {
     return pass.kernels.statistics.largest(pass.context, rows_of(m, rows));
   };
-  bool done = false;
   for (std::size_t i = layers_.size(); i-- > 0;) {
-    if (!done) layers_[i]->backward_activation(pass, input_of(i, batch), rows);
-    if (rows_apart_) {
-      bounds[2 * i] = i > 0 && layers_[i - 1]->bounded() ? 1.0 : largest(input_of(i, batch));
-      bounds[2 * i + 1] = largest(as_const(layers_[i]->error(batch)));
+    Layer<T>& layer = *layers_[i];
+    const bool done = pass.fuses() && flow_[i].fusible && layer.derivative(rows).saved.data;
+    if (!done) layer.backward_activation(pass, input_of(i, batch), rows);
+    if (layer.reach(1) > 0) {
+      const int from = flow_[i].from;
+      const bool bounded = from >= 0 && layers_[static_cast<std::size_t>(from)]->bounded();
+      bounds[2 * i] = bounded ? 1.0 : largest(input_of(i, batch));
+      bounds[2 * i + 1] = largest(as_const(layer.error(batch)));
     }
     fetch_some();
-    if (i == 0) break;
-    const Derivative<T> below = pass.recorder ? Derivative<T>{} : layers_[i - 1]->derivative(rows);
-    done = below.saved.data != nullptr;
-    layers_[i]->backward_input(pass, rows, below, layers_[i - 1]->error(batch));
+    pass_back(pass, i, batch, rows, input_error);
   }
 }
 
 template <class T>
-void Program<T>::run_forward(Context context, Matrix<const T> x) {
+void Program<T>::run_forward(Context context, Matrix<const T> x, Mode mode) {
   x_ = x;
-  forward_rows({context, kernels<T>(), nullptr}, x.rows, {0, x.rows});
+  forward_rows({context, kernels<T>(), nullptr, mode, x}, x.rows, {0, x.rows});
 }
 
 template <class T>
@@ -94,7 +133,8 @@ LossResult Program<T>::add_costs(Index rows, Index correct) const {
 }
 
 template <class T>
-LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>& samples, Recorder<T>* recorder) {
+LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>& samples, Mode mode,
+                                Recorder<T>* recorder) {
   x_ = samples.x;
   const Index batch = x_.rows, groups = (batch + part_rows - 1) / part_rows;
   const bool apart = context.team && shares_rows(batch);
@@ -106,7 +146,7 @@ LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>
   for_each_task(context, blocks, [&](Index block) {
     const Index first = groups * block / blocks * part_rows;
     const Rows rows = {first, std::min(groups * (block + 1) / blocks * part_rows, batch) - first};
-    const Pass<T> pass = {within, kernels<T>(), recorder};
+    const Pass<T> pass = {within, kernels<T>(), recorder, mode, x_};
     forward_rows(pass, batch, rows);
     const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
                                 rows_of(samples.targets.values, rows)};
@@ -114,38 +154,44 @@ LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>
         pass.kernels.loss.evaluate(within, loss, rows_of(layers_.back()->output(batch), rows), targets, batch,
                                    rows_of(layers_.back()->error(batch), rows), costs_.data() + first);
     __atomic_fetch_add(&correct, found, __ATOMIC_RELAXED);
-    backward_rows(pass, batch, rows, static_cast<std::size_t>(block));
+    backward_rows(pass, batch, rows, static_cast<std::size_t>(block), {nullptr, 0, 0, 0});
   });
   return add_costs(batch, correct);
 }
 
-// No element of a gradient is larger: each is a sum over the batch of products of an input and an error.
+// No element of a gradient is larger: each is a sum over the batch of products of an input and an error. Those that the
+// pass has made already are looked at.
 template <class T>
-double Program<T>::gradient_bound(Index batch) const {
+double Program<T>::gradient_bound(Context context, Index batch) const {
   double bound = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    double input = 1, error = 0;  // 1: what a bias is multiplied by
+    if (!(layers_[i]->reach(1) > 0)) continue;
+    double input = 0, error = 0;
     for (std::size_t block = 0; block < row_blocks_; ++block) {
       const double* const found = bounds_.data() + 2 * (block * layers_.size() + i);
       if (!(found[0] <= input)) input = found[0];  // NaN stays
       if (!(found[1] <= error)) error = found[1];
     }
-    const double most = input * error * static_cast<double>(batch);
+    const double most = layers_[i]->reach(input) * error * static_cast<double>(batch);
+    if (!(most <= bound)) bound = most;
+  }
+  for (const std::size_t slice : on_the_way_) {
+    const double most = largest(context, gradients_.data(), slices_[slice]);
     if (!(most <= bound)) bound = most;
   }
   return bound;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                                 \
-  template bool Program<T>::shares_rows(Index) const;                                           \
-  template double Program<T>::work_between_meetings(Index) const;                               \
-  template Matrix<const T> Program<T>::input_of(std::size_t, Index) const;                      \
-  template void Program<T>::fetch_some();                                                       \
-  template void Program<T>::backward_rows(const Pass<T>&, Index, Rows, std::size_t);            \
-  template void Program<T>::run_forward(Context, Matrix<const T>);                              \
-  template LossResult Program<T>::add_costs(Index, Index) const;                                \
-  template LossResult Program<T>::run_rows(Context, LossKind, const Samples<T>&, Recorder<T>*); \
-  template double Program<T>::gradient_bound(Index) const;
+#define GRADWELL_INSTANTIATE(T)                                                                       \
+  template bool Program<T>::shares_rows(Index) const;                                                 \
+  template double Program<T>::work_between_meetings(Index) const;                                     \
+  template Matrix<const T> Program<T>::output_of(int, Index) const;                                   \
+  template void Program<T>::fetch_some();                                                             \
+  template void Program<T>::backward_rows(const Pass<T>&, Index, Rows, std::size_t, Matrix<T>);       \
+  template void Program<T>::run_forward(Context, Matrix<const T>, Mode);                              \
+  template LossResult Program<T>::add_costs(Index, Index) const;                                      \
+  template LossResult Program<T>::run_rows(Context, LossKind, const Samples<T>&, Mode, Recorder<T>*); \
+  template double Program<T>::gradient_bound(Context, Index) const;
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

@@ -14,10 +14,11 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
   reserve(count);
   kept_ = 0;
   const Rows all = {0, count};
-  const Pass<T> pass = {context, kernels<T>(), nullptr};
   Samples<T> batch;
   gather(samples, order, count, &batch);
   x_ = batch.x;
+  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step)};
+  const Pass<T> pass = {context, kernels<T>(), nullptr, mode, x_, true};
   Producer producer;
   if (!is_finite(measure(pass, x_))) return {"input", 0, "gather", {{"x", measure(pass, x_)}}};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -40,33 +41,35 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
   for (std::size_t i = layers_.size(); i-- > 0;) {
     Layer<T>& layer = *layers_[i];
     const Matrix<const T> error = as_const(layer.error(count)), x = input_of(i, count);
+    const std::string kind = stages_[i].kind.substr(0, stages_[i].kind.find('+'));
     producer = {"backward", static_cast<int>(i), "activation_backward", {{"output gradient", measure(pass, error)}}};
     layer.backward_activation(pass, x, all);
     producer.values.push_back({"error", measure(pass, error)});
     if (!is_finite(producer.values.back().second)) return producer;
-    producer.operation = "dense_backward";
+    producer.operation = kind + "_backward";
     producer.values.push_back({"x", measure(pass, x)});
-    if (layer.weight_rows() > 0) {
-      layer.backward_parameters(pass, x, {0, stages_[i].inputs});
-      layer.backward_bias(pass, count);
-    }
+    if (layer.weight_rows() > 0) layer.backward_parameters(pass, x, {0, stages_[i].inputs});
+    pass_back(pass, i, count, all, {nullptr, 0, 0, 0});
+    layer.backward_others(pass, x);
     for (std::size_t s = first_slice_[i]; s < first_slice_[i + 1]; ++s) {
       const Slice& slice = slices_[s];
       const Matrix<const T> gradient = {gradients_.data() + slice.offset, 1, slice.size(), slice.size()};
       producer.values.push_back({slice.name + " gradient", measure(pass, gradient)});
       if (!is_finite(producer.values.back().second)) return producer;
     }
-    if (i == 0) break;
-    layer.backward_input(pass, all, {}, layers_[i - 1]->error(count));
-    producer.values.push_back({"input gradient", measure(pass, as_const(layers_[i - 1]->error(count)))});
+    if (flow_[i].from < 0) continue;
+    const auto below = layers_[static_cast<std::size_t>(flow_[i].from)]->error(count);
+    producer.values.push_back({"input gradient", measure(pass, as_const(below))});
     if (!is_finite(producer.values.back().second)) return producer;
   }
   // Nothing so far: the step itself leaves the format. The parameter it does so for is the one that is worst.
-  producer = {"update", -1, "sgd_update", {}};
+  static const char* const rules[] = {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "rprop"};
+  producer = {"update", -1, std::string(rules[static_cast<int>(plan.rule.kind)]) + "_update", {}};
   double worst = -1;
   for (const Slice& slice : slices_) {
-    const double rate = static_cast<double>(static_cast<T>(plan.sgd.learning_rate));
-    const double decay = slice.decays ? plan.sgd.learning_rate * (plan.sgd.weight_decay + plan.sgd.l2) : 0;
+    const StepRule rule = slice.rule(plan.rule);
+    const double rate = static_cast<double>(static_cast<T>(plan.learning_rate(0)));
+    const double decay = plan.learning_rate(0) * (rule.weight_decay + rule.l2);
     const double size = std::fabs(1 - decay) * largest(context, parameters_.data(), slice) +
                         rate * largest(context, gradients_.data(), slice);
     if (size <= worst) continue;

@@ -19,14 +19,16 @@ void copy_rows(Matrix<const T> from, Matrix<T> to) {
 }  // namespace
 
 template <class T>
-void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y) {
+void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y, Mode mode) {
   Lock lock(*this, context.flush_denormals);
   reserve(x.rows);
   kept_ = 0;
   const Matrix<T> input = {input_, x.rows, inputs_, input_stride_};
   copy_rows(x, input);
-  on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input)); });
+  on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input), mode); });
   copy_rows(layers_.back()->output(x.rows), y);
+  for (auto& layer : layers_)
+    if (mode.training) layer->commit();
   kept_ = x.rows;
 }
 
@@ -39,9 +41,7 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
   copy_rows(dy, layers_.back()->error(dy.rows));
   bounds_.resize(2 * layers_.size());
   on_threads(context, work_between_meetings(dy.rows), [&](Context c) {
-    const Pass<T> pass = {c, kernels<T>(), nullptr};
-    backward_rows(pass, dy.rows, all, 0);
-    layers_.front()->backward_input(pass, all, {}, dx);
+    backward_rows({c, kernels<T>(), nullptr, {}, x_}, dy.rows, all, 0, dx);
     run_parameters(c, dy.rows, nullptr);
   });
 }
@@ -54,7 +54,7 @@ void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index 
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < x.rows; first += batch) {
       const Rows rows = {first, std::min(batch, x.rows - first)};
-      run_forward(c, rows_of(x, rows));
+      run_forward(c, rows_of(x, rows), {});
       copy_rows(layers_.back()->output(rows.count), rows_of(y, rows));
     }
   });
@@ -70,7 +70,7 @@ LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < count; first += batch) {
       const Rows rows = {first, std::min(batch, count - first)};
-      run_forward(c, rows_of(samples.x, rows));
+      run_forward(c, rows_of(samples.x, rows), {});
       const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
                                   rows_of(samples.targets.values, rows)};
       const Index correct = kernels<T>().loss.evaluate(c, loss, layers_.back()->output(rows.count), targets, rows.count,
@@ -84,7 +84,8 @@ LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>
 }
 
 template <class T>
-LossResult Program<T>::record_gradients(Context context, LossKind loss, const Samples<T>& samples, Record* record) {
+LossResult Program<T>::record_gradients(Context context, LossKind loss, const Samples<T>& samples, Mode mode,
+                                        Record* record) {
   Lock lock(*this, context.flush_denormals);
   reserve(samples.x.rows);
   kept_ = 0;
@@ -92,7 +93,7 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   if (recorder) recorder->begin(*record, 0, samples.x.rows);
   LossResult result;
   on_threads(context, work_between_meetings(samples.x.rows), [&](Context c) {
-    result = run_rows(c, loss, samples, recorder.get());
+    result = run_rows(c, loss, samples, mode, recorder.get());
     run_parameters(c, samples.x.rows, recorder.get());
     if (recorder) recorder->finish(c, false);
   });
@@ -100,11 +101,11 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
 }
 
 #define GRADWELL_INSTANTIATE(T)                                                          \
-  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>);                \
+  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>, Mode);          \
   template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);               \
   template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);         \
   template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index); \
-  template LossResult Program<T>::record_gradients(Context, LossKind, const Samples<T>&, Record*);
+  template LossResult Program<T>::record_gradients(Context, LossKind, const Samples<T>&, Mode, Record*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

@@ -1,4 +1,5 @@
 // One step: a pass, the look at what it found, and the update of the parameters.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -23,36 +24,72 @@ double Program<T>::largest_in(Context context, const T* block) const {
   return most;
 }
 
-// `steepest` is at least as large as every |gradient|. `bound` is kept above every |parameter|: the step makes of it
-// keep * bound + rate * steepest, and only when that nears the end of the format are the parameters looked at.
-template <class T>
-Fault Program<T>::check_step(Context context, double steepest, Sgd sgd, double* bound) const {
-  const double limit = 0.5 * static_cast<double>(std::numeric_limits<T>::max());
-  if (!(steepest < limit)) return Fault::gradient;
-  const double keep = std::fabs(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2));
-  const auto after = [&] {  // the rate as the kernel rounds it: one too large for T is infinite, 0 times it NaN
-    return (keep > 1 ? keep : 1.0) * *bound + static_cast<double>(static_cast<T>(sgd.learning_rate)) * steepest;
-  };
-  if (!(after() < limit)) *bound = largest_in(context, parameters_.data());
-  if (!(after() < limit)) return Fault::update;
-  *bound = after();
-  return Fault::none;
+// The largest step of a parameter whose gradient is at most `steepest` and whose velocity at most `velocity`. The
+// adaptive rules divide by a root that holds the gradient's square; Adam: by the inequality of Cauchy and Schwarz
+// between its two averages.
+static double largest_step(const StepRule& rule, double steepest, double velocity) {
+  switch (rule.kind) {
+    case OptimizerKind::sgd:
+      return rule.learning_rate * steepest;
+    case OptimizerKind::momentum:
+    case OptimizerKind::nesterov:
+      return rule.learning_rate * (velocity + 2 * steepest);
+    case OptimizerKind::adagrad:
+      return rule.learning_rate;
+    case OptimizerKind::rmsprop:
+      return rule.learning_rate / std::sqrt(1 - rule.decay) / (1 - rule.momentum);
+    case OptimizerKind::adam: {
+      const double b1 = rule.momentum, b2 = rule.decay, ratio = b1 * b1 / b2;
+      const double most = ratio < 1 ? (1 - b1) / std::sqrt((1 - b2) * (1 - ratio)) : 1 / std::sqrt(1 - b2);
+      return rule.learning_rate * most * std::sqrt(rule.correction2) / rule.correction1;
+    }
+    case OptimizerKind::rprop:
+      return rule.largest;
+  }
+  return 0;
 }
 
+// `steepest` is at least as large as every |gradient|. `bound` is kept above every |parameter|: the step makes of it
+// keep * bound + step, and only when that nears the end of the format are the parameters looked at.
 template <class T>
-template <class Body>
-void Program<T>::for_each_other_slice(std::size_t layer, Body&& body) const {
-  for (std::size_t i = first_slice_[layer]; i < first_slice_[layer + 1]; ++i)
-    if (i != weight_of_[layer] || layers_[layer]->weight_rows() == 0) body(i);
+Fault Program<T>::check_step(Context context, double steepest, const StepRule& rule, double* bound) const {
+  const double limit = 0.5 * static_cast<double>(std::numeric_limits<T>::max());
+  double penalty1 = rule.l1, penalty2 = rule.l2;
+  for (const Slice& slice : slices_) {
+    if (!penalised_) break;
+    penalty1 = std::fmax(penalty1, rule.l1 + slice.penalty.l1);
+    penalty2 = std::fmax(penalty2, rule.l2 + slice.penalty.l2);
+  }
+  const bool plain = rule.kind == OptimizerKind::sgd;
+  const auto gradient = [&] { return steepest + penalty1 + (plain ? 0 : penalty2 * *bound); };
+  const bool squares = states_of(rule.kind) > 0 && rule.kind != OptimizerKind::momentum &&
+                       rule.kind != OptimizerKind::nesterov && rule.kind != OptimizerKind::rprop;
+  if (!(gradient() < (squares ? std::sqrt(limit) : limit))) return Fault::gradient;
+  const double keep = std::fabs(1.0 - rule.learning_rate * (rule.weight_decay + (plain ? penalty2 : 0)));
+  const auto after = [&] {  // the rate as the kernel rounds it: one too large for T is infinite, 0 times it NaN
+    StepRule rounded = rule;
+    rounded.learning_rate = static_cast<double>(static_cast<T>(rule.learning_rate));
+    return (keep > 1 ? keep : 1.0) * *bound + largest_step(rounded, gradient(), velocity_bound_);
+  };
+  const bool heavy = rule.kind == OptimizerKind::momentum || rule.kind == OptimizerKind::nesterov;
+  if (!(after() < limit)) {
+    *bound = largest_in(context, parameters_.data());
+    if (heavy) velocity_bound_ = largest_in(context, states_[0].data());
+  }
+  if (!(after() < limit)) return Fault::update;
+  *bound = after();
+  if (heavy) velocity_bound_ = velocity_bound_ * rule.momentum + gradient();
+  return Fault::none;
 }
 
 // The gradients that a block stands for, in the gradient block, and their record.
 template <class T>
 void Program<T>::make_block(const Pass<T>& pass, Index batch, const WeightBlock& block) {
   Layer<T>& layer = *layers_[block.layer];
-  layer.backward_parameters(pass, input_of(block.layer, batch), block.rows);
+  const Matrix<const T> x = input_of(block.layer, batch);
+  if (block.rows.count > 0) layer.backward_parameters(pass, x, block.rows);
   if (block.rows.first > 0) return;
-  layer.backward_bias(pass, batch);
+  layer.backward_others(pass, x);
   if (!pass.recorder) return;
   for_each_other_slice(block.layer, [&](std::size_t i) {
     const Index size = slices_[i].size();
@@ -62,93 +99,111 @@ void Program<T>::make_block(const Pass<T>& pass, Index batch, const WeightBlock&
 
 // A step of some rows of a slice, by their gradient in the gradient block.
 template <class T>
-void Program<T>::step_slice(const Pass<T>& pass, std::size_t i, Index block, Rows rows, Sgd sgd) {
+void Program<T>::step_slice(const Pass<T>& pass, std::size_t i, Index block, Rows rows, const StepRule& step) {
   const Slice& slice = slices_[i];
-  const Sgd rule = slice.rule(sgd);
+  StepRule rule = slice.rule(step);
+  rule.scale = slice_scales_[i];
   const Index offset = slice.offset + rows.first * slice.columns, size = rows.count * slice.columns;
+  StepState<T> state = {};
+  for (int k = 0; k < states_of(rule.kind); ++k) state.state[k] = states_[k].data() + offset;
   T* const parameter = parameters_.data() + offset;
   const T* const gradient = gradients_.data() + offset;
   if (pass.recorder) {
-    pass.recorder->step(i, block, pass.kernels.sgd.update_recorded(pass.context, rule, parameter, gradient, size));
+    pass.recorder->step(i, block,
+                        pass.kernels.optimizers.update_recorded(pass.context, rule, parameter, gradient, state, size));
   } else {
-    pass.kernels.sgd.update(pass.context, rule, parameter, gradient, size);
+    pass.kernels.optimizers.update(pass.context, rule, parameter, gradient, state, size);
   }
 }
 
 template <class T>
-void Program<T>::step_block(const Pass<T>& pass, const WeightBlock& block, Sgd sgd) {
-  step_slice(pass, weight_of_[block.layer], block.rows.first / layers_[block.layer]->weight_rows(), block.rows, sgd);
+void Program<T>::step_block(const Pass<T>& pass, const WeightBlock& block, const StepRule& rule) {
+  const std::size_t layer = block.layer;
+  if (block.rows.count > 0)
+    step_slice(pass, weight_of_[layer], block.rows.first / layers_[layer]->weight_rows(), block.rows, rule);
 }
 
 template <class T>
 void Program<T>::run_parameters(Context context, Index batch, Recorder<T>* recorder) {
-  const Pass<T> pass = {{1, context.flush_denormals}, kernels<T>(), recorder};
+  const Pass<T> pass = {{1, context.flush_denormals}, kernels<T>(), recorder, {}, x_};
   for_each_task(context, static_cast<Index>(weight_blocks_.size()),
                 [&](Index k) { make_block(pass, batch, weight_blocks_[static_cast<std::size_t>(k)]); });
-  for (std::size_t layer = 0; recorder && layer < layers_.size(); ++layer) {
-    if (layers_[layer]->weight_rows() > 0) continue;
-    for_each_other_slice(layer, [&](std::size_t i) {
-      const Index size = slices_[i].size();
-      recorder->gradient(pass, i, 0, {gradients_.data() + slices_[i].offset, 1, size, size});
-    });
-  }
 }
 
-// `made`: all gradients are in the gradient block. Else each block's are made where its parameters step; without a
-// record they are stored nowhere.
+// `made`: all gradients are in the gradient block. Else each block's are made where its parameters step; where the
+// rule allows it they are stored nowhere.
 template <class T>
-void Program<T>::step_parameters(Context context, Index batch, Sgd sgd, Recorder<T>* recorder, bool made) {
-  const Pass<T> pass = {{1, context.flush_denormals}, kernels<T>(), recorder};
-  const auto step_others = [&](std::size_t layer) {
-    for_each_other_slice(
-        layer, [&](std::size_t i) { step_slice(pass, i, 0, {0, slices_[i].rows ? slices_[i].rows : 1}, sgd); });
-  };
+void Program<T>::step_parameters(Context context, Index batch, const StepRule& rule, Recorder<T>* recorder, bool made) {
+  const Pass<T> pass = {{1, context.flush_denormals}, kernels<T>(), recorder, {}, x_};
   for_each_task(context, static_cast<Index>(weight_blocks_.size()), [&](Index k) {
     const WeightBlock& block = weight_blocks_[static_cast<std::size_t>(k)];
     fetch_some();
     Layer<T>& layer = *layers_[block.layer];
-    if (made || recorder) {
+    const StepRule own = block.rows.count > 0 ? slices_[weight_of_[block.layer]].rule(rule) : StepRule{};
+    if (made || recorder || rule.kind != OptimizerKind::sgd || own.l1 > 0) {
       if (!made) make_block(pass, batch, block);
-      step_block(pass, block, sgd);
+      step_block(pass, block, rule);
     } else {
-      const Sgd rule = slices_[weight_of_[block.layer]].rule(sgd);
-      layer.update_weight(pass, input_of(block.layer, batch), block.rows, rule);
-      if (block.rows.first == 0) layer.backward_bias(pass, batch);
+      const Matrix<const T> x = input_of(block.layer, batch);
+      if (block.rows.count > 0) layer.update_weight(pass, x, block.rows, {own.learning_rate, own.weight_decay, own.l2});
+      if (block.rows.first == 0) layer.backward_others(pass, x);
     }
-    if (block.rows.first == 0) step_others(block.layer);
+    if (block.rows.first == 0)
+      for_each_other_slice(block.layer, [&](std::size_t i) {
+        step_slice(pass, i, 0, {0, slices_[i].rows ? slices_[i].rows : 1}, rule);
+      });
   });
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer)
-    if (layers_[layer]->weight_rows() == 0) step_others(layer);
+  constrain(context);
 }
 
 // Gradients are usually never all there at once: the bound on them tells that none is a NaN or an infinity. Where it
-// does not, all are made and looked at before any parameter changes. The gradient block is finite only where
-// every error signal was: a NaN or an infinity in one of them makes the weight gradient of its layer NaN or infinite
-// too.
+// does not, or where the clipping must see them, all are made and looked at before any parameter changes. The gradient
+// block is finite only where every error signal was: a NaN or an infinity in one of them makes the weight gradient of
+// its layer NaN or infinite too.
 template <class T>
-Fault Program<T>::run_step(Context context, const TrainPlan& plan, const Samples<T>& samples, Recorder<T>* recorder,
-                           double* bound, LossResult* loss) {
+Fault Program<T>::run_step(Context context, const TrainPlan& plan, const Samples<T>& samples, Index step,
+                           Recorder<T>* recorder, double* bound, LossResult* loss, ClipEntry* clipped) {
   const Index batch = samples.x.rows;
-  *loss = run_rows(context, plan.loss, samples, recorder);
+  StepRule rule = plan.rule;
+  rule.learning_rate = plan.learning_rate(step);
+  rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
+  rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
+  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step + step)};
+  *loss = run_rows(context, plan.loss, samples, mode, recorder);
   Fault fault = std::isfinite(loss->sum) ? Fault::none : Fault::loss;
+  const bool looks = plan.clip.kind != ClipKind::none || !plan.amplify.empty();
   const bool sure =
-      fault == Fault::none && rows_apart_ && check_step(context, gradient_bound(batch), plan.sgd, bound) == Fault::none;
+      fault == Fault::none && !looks && check_step(context, gradient_bound(context, batch), rule, bound) == Fault::none;
   if (!sure) {
     run_parameters(context, batch, recorder);
-    if (fault == Fault::none) fault = check_step(context, largest_in(context, gradients_.data()), plan.sgd, bound);
+    double steepest = 0;
+    if (fault == Fault::none && looks) {
+      amplify(context, plan.amplify);
+      *clipped = clip(context, plan.clip);
+      steepest = clipped->after;
+    } else if (fault == Fault::none) {
+      steepest = largest_in(context, gradients_.data());
+    }
+    if (fault == Fault::none) fault = check_step(context, steepest, rule, bound);
   }
-  if (fault == Fault::none) step_parameters(context, batch, plan.sgd, recorder, !sure);
+  if (fault == Fault::none) {
+    step_parameters(context, batch, rule, recorder, !sure);
+    ++updates_;
+    for (auto& layer : layers_) layer->commit();
+  }
+  if (looks) std::fill(slice_scales_.begin(), slice_scales_.end(), 1.0);
   if (recorder) recorder->finish(context, fault == Fault::none);
   return fault;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                       \
-  template double Program<T>::largest(Context, const T*, const Slice&) const;         \
-  template double Program<T>::largest_in(Context, const T*) const;                    \
-  template Fault Program<T>::check_step(Context, double, Sgd, double*) const;         \
-  template void Program<T>::run_parameters(Context, Index, Recorder<T>*);             \
-  template void Program<T>::step_parameters(Context, Index, Sgd, Recorder<T>*, bool); \
-  template Fault Program<T>::run_step(Context, const TrainPlan&, const Samples<T>&, Recorder<T>*, double*, LossResult*);
+#define GRADWELL_INSTANTIATE(T)                                                                                   \
+  template double Program<T>::largest(Context, const T*, const Slice&) const;                                     \
+  template double Program<T>::largest_in(Context, const T*) const;                                                \
+  template Fault Program<T>::check_step(Context, double, const StepRule&, double*) const;                         \
+  template void Program<T>::run_parameters(Context, Index, Recorder<T>*);                                         \
+  template void Program<T>::step_parameters(Context, Index, const StepRule&, Recorder<T>*, bool);                 \
+  template Fault Program<T>::run_step(Context, const TrainPlan&, const Samples<T>&, Index, Recorder<T>*, double*, \
+                                      LossResult*, ClipEntry*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

@@ -1,6 +1,7 @@
 // The step loop.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "core/team.h"
@@ -64,11 +65,13 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
   const Index steps = count / plan.batch + (count % plan.batch != 0);
   const bool recording = record && plan.record_every > 0;
   result->losses.reserve(static_cast<std::size_t>(steps));
+  if (plan.clip.kind != ClipKind::none) result->clips.reserve(static_cast<std::size_t>(steps));
   if (recording) {
     recorder_->prepare(std::min(plan.batch, count));
     recorder_->reserve(*record, static_cast<std::size_t>(steps / plan.record_every + 1));
   }
   double bound = largest_in(context, parameters_.data());
+  velocity_bound_ = states() > 0 ? largest_in(context, states_[0].data()) : 0;
   ahead_ = {};
   for (Index step = 0; step < steps; ++step) {
     const auto start = Clock::now();
@@ -81,8 +84,10 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
     gather(samples, order + first, rows, &batch);
     if (!context.team) look_ahead(samples, order + first + rows, std::min(plan.batch, count - first - rows));
     LossResult loss;
-    result->fault = run_step(context, plan, batch, recorder, &bound, &loss);
+    ClipEntry clipped = {0, 0, -1};
+    result->fault = run_step(context, plan, batch, step, recorder, &bound, &loss, &clipped);
     if (result->fault != Fault::none) break;  // the record of this step stays: it shows the fault
+    if (plan.clip.kind != ClipKind::none) result->clips.push_back(clipped);
     result->losses.push_back(loss.sum / static_cast<double>(rows));
     result->correct += loss.correct;
     result->samples += rows;
@@ -105,19 +110,32 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
 }
 
 template <class T>
-void Program<T>::update(Context context, Sgd sgd) {
+ClipEntry Program<T>::update(Context context, const StepRule& step, const ClipPlan& plan) {
   Lock lock(*this, context.flush_denormals);
+  StepRule rule = step;
+  rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
+  rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
   double bound = largest_in(context, parameters_.data());
-  const Fault fault = check_step(context, largest_in(context, gradients_.data()), sgd, &bound);
-  check(fault != Fault::gradient, "update", "the gradient has a NaN or an infinity; no parameter was changed");
-  check(fault != Fault::update, "update", "the step of learning_rate ", sgd.learning_rate, " from parameters up to ",
+  velocity_bound_ = states() > 0 ? largest_in(context, states_[0].data()) : 0;
+  const double steepest = largest_in(context, gradients_.data());
+  check(check_step(context, steepest, rule, &bound) != Fault::gradient, "update",
+        "the gradient has a NaN or an infinity, or its square would overflow; no parameter was changed");
+  bound = largest_in(context, parameters_.data());
+  velocity_bound_ = states() > 0 ? largest_in(context, states_[0].data()) : 0;
+  const ClipEntry entry = plan.kind == ClipKind::none ? ClipEntry{0, 0, -1} : clip(context, plan);
+  const Fault fault =
+      check_step(context, std::fmin(steepest, plan.kind == ClipKind::none ? steepest : entry.after), rule, &bound);
+  check(fault != Fault::update, "update", "the step of learning_rate ", rule.learning_rate, " from parameters up to ",
         bound, " would overflow; no parameter was changed");
   kept_ = 0;
-  on_threads(context, static_cast<double>(size_), [&](Context c) { step_parameters(c, 0, sgd, nullptr, true); });
+  on_threads(context, static_cast<double>(size_), [&](Context c) { step_parameters(c, 0, rule, nullptr, true); });
+  std::fill(slice_scales_.begin(), slice_scales_.end(), 1.0);
+  ++updates_;
+  return entry;
 }
 
 #define GRADWELL_INSTANTIATE(T)                                                          \
-  template void Program<T>::update(Context, Sgd);                                        \
+  template ClipEntry Program<T>::update(Context, const StepRule&, const ClipPlan&);      \
   template void Program<T>::gather(const Samples<T>&, const Index*, Index, Samples<T>*); \
   template TrainResult Program<T>::train(Context, const TrainPlan&, const Samples<T>&, const Index*, Index, Record*);
 GRADWELL_INSTANTIATE(float)

@@ -38,6 +38,7 @@ Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::vector<Blocks> 
   for (std::size_t s = 0; s < stages.size(); ++s) {
     stages_[s].units = stages[s].outputs;
     stages_[s].dead = not_measured;
+    stages_[s].joint = stages[s].kind.rfind("residual", 0) == 0;
     stages_[s].lived = Block<std::uint8_t>(stages[s].outputs);
   }
   std::size_t first = 0;
@@ -59,6 +60,8 @@ void Recorder<T>::prepare(Index batch) {
     parts += stage.cut.count;
     stage.alive = Block<typename SameSize<T>::Integer>(groups_of(batch) * padded(stage.units));
     stage.flat = Block<Index>(groups_of(batch));
+    for (auto& part : stage.parts)
+      if (stage.joint) part = Block<double>(groups_of(batch));
   }
   activation_parts_ = parts;
   parts *= 2;  // errors are cut as activations are
@@ -69,6 +72,7 @@ void Recorder<T>::prepare(Index batch) {
   }
   parts_ = Block<StatisticsPart<T>>(parts);
   norms_ = Block<double>(activation_parts_);
+  pieces_.resize(static_cast<std::size_t>(groups_of(batch)));
   capacity_ = batch;
 }
 
@@ -90,6 +94,22 @@ void Recorder<T>::begin(Record& record, Index step, Index batch) {
   for (Stage& stage : stages_) {
     stage.flat.data()[0] = -1;
     norms_.data()[stage.first_part] = -1;
+    for (auto& part : stage.parts)
+      if (stage.joint) part.data()[0] = -1;
+  }
+}
+
+template <class T>
+void Recorder<T>::part(const Pass<T>& pass, int stage, bool skip, Rows rows, Matrix<const T> values) {
+  double* const norms = stages_[static_cast<std::size_t>(stage)].parts[skip].data() + rows.first / part_rows;
+  std::vector<double>& pieces = pieces_[static_cast<std::size_t>(rows.first / part_rows)];
+  for (Index group = 0; group < groups_of(rows.count); ++group) {
+    const Rows some = {group * part_rows, std::min(part_rows, rows.count - group * part_rows)};
+    const Matrix<const T> m = rows_of(values, some);
+    const Index count = pieces_of(m.rows, m.columns).count;
+    if (static_cast<Index>(pieces.size()) < count) pieces.resize(static_cast<std::size_t>(count));
+    pass.kernels.statistics.norms(pass.context, m, pieces.data());
+    norms[group] = norm_of(pieces.data(), count);
   }
 }
 
@@ -173,7 +193,14 @@ StageEntry Recorder<T>::finish_stage(Stage& stage, const Statistics& error) {
   const double* const norms = norms_.data() + stage.first_part;
   // Where no activation is between dC/dy and the error, the two are one.
   const double output_gradient = norms[0] < 0 ? error.norm : norm_of(norms, pieces_of(batch_, stage.units).count);
-  StageEntry entry = {output_gradient, not_measured, not_measured};
+  StageEntry entry = {output_gradient, not_measured, not_measured, not_measured, not_measured};
+  if (stage.joint) {
+    const auto whole = [&](const Block<double>& part) {
+      return part.data()[0] < 0 ? not_measured : norm_of(part.data(), groups_of(batch_));
+    };
+    entry.branch = whole(stage.parts[0]);
+    entry.skip = whole(stage.parts[1]);
+  }
   if (stage.flat.data()[0] < 0) return entry;
   Index flat = 0;
   const Index width = padded(stage.units);

@@ -32,6 +32,8 @@ class Recorder {
   void saturation(const Pass<T>& pass, int stage, Rows rows, Derivative<T> of);
   void output_gradient(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> dy);
   void error(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> delta);
+  // What the skip connection or the branch of the block closed by `stage` adds to the error of the block's beginning.
+  void part(const Pass<T>& pass, int stage, bool skip, Rows rows, Matrix<const T> values);
   // Of one block of a slice.
   void gradient(const Pass<T>& pass, std::size_t slice, Index block, Matrix<const T> values);
   void step(std::size_t slice, Index block, StepNorms norms) {
@@ -45,11 +47,13 @@ class Recorder {
   struct Stage {
     Index units = 0, first_part = 0;
     Pieces cut = {};
+    Block<double> parts[2];                      // norms of branch and skip parts, by group of part_rows rows
     Block<typename SameSize<T>::Integer> alive;  // by group of part_rows rows of the batch, and unit
     Block<std::uint8_t> lived;                   // in this window
     Block<Index> flat;                           // by the same groups
     Index seen = 0;
     double dead = 0;
+    bool joint = false;
   };
 
   std::size_t entries() const { return 2 * stages_.size() + blocks_.size(); }
@@ -66,7 +70,8 @@ class Recorder {
   Index capacity_ = 0, batch_ = 0, activation_parts_ = 0;
   Record* record_ = nullptr;
   Block<StatisticsPart<T>> parts_;
-  Block<double> norms_;  // of dC/dy, by stage and piece
+  std::vector<std::vector<double>> pieces_;  // by group: what `part` works in
+  Block<double> norms_;                      // of dC/dy, by stage and piece
   std::vector<StepNorms> steps_;
   std::vector<RecordEntry> merged_;
   Block<std::uint32_t> counts_;  // by entry and exponent

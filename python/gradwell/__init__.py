@@ -5,9 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gradwell import kernels
+from gradwell import kernels, schedules
 from gradwell._core import build_info, num_threads, set_num_threads
 from gradwell.callbacks import Callback, Checkpoint, EarlyStopping
+from gradwell.clipping import (
+    Amplify,
+    adaptive_clip,
+    auto_clip,
+    clip_by_layer_norm,
+    clip_by_norm,
+    clip_by_value,
+    z_clip,
+)
 from gradwell.gradients import gradients
 from gradwell.history import History
 from gradwell.layers import (
@@ -15,11 +24,15 @@ from gradwell.layers import (
     GELU,
     SELU,
     Activation,
+    BatchNorm,
     Dense,
+    Dropout,
     Identity,
+    LayerNorm,
     LeakyReLU,
     PReLU,
     ReLU,
+    Residual,
     Sigmoid,
     SiLU,
     Softplus,
@@ -27,7 +40,8 @@ from gradwell.layers import (
 )
 from gradwell.network import Network, mlp
 from gradwell.nonfinite import NonFiniteError
-from gradwell.optimizers import SGD
+from gradwell.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
+from gradwell.regularizers import L1, L1L2, L2, ClipWeights, MaxNorm
 from gradwell.statistics import GradientRecord
 from gradwell.training import fit
 
@@ -42,28 +56,48 @@ _ON_DEMAND = ("datasets", "experiments", "reference", "report")
 __all__ = [
     "ELU",
     "GELU",
+    "L1",
+    "L1L2",
+    "L2",
     "SELU",
     "SGD",
     "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Amplify",
+    "BatchNorm",
     "Callback",
     "Checkpoint",
+    "ClipWeights",
     "Dense",
+    "Dropout",
     "EarlyStopping",
     "GradientRecord",
     "History",
     "Identity",
+    "LayerNorm",
     "LeakyReLU",
+    "MaxNorm",
     "Network",
     "NonFiniteError",
     "PReLU",
+    "RMSprop",
     "ReLU",
+    "Residual",
+    "Rprop",
     "SiLU",
     "Sigmoid",
     "Softplus",
     "Tanh",
     "__version__",
+    "adaptive_clip",
+    "auto_clip",
     "build_info",
     "callbacks",
+    "clip_by_layer_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "datasets",
     "fit",
     "gradients",
@@ -73,7 +107,9 @@ __all__ = [
     "mlp",
     "num_threads",
     "reference",
+    "schedules",
     "set_num_threads",
+    "z_clip",
 ]
 
 

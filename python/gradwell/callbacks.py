@@ -86,8 +86,8 @@ def _improves(metric: str, value: float, best: float, by: float = 0.0) -> bool:
 class EarlyStopping(Callback):
     """End the fit when `metric` has not improved by more than `min_delta` for `patience` epochs.
 
-    With `restore_best` the weights of the best epoch are put back at the end of the fit. Metrics named accuracy are
-    to go up, others down.
+    With `restore_best` the network is put back at the end of the fit to what it was after the best epoch, its training
+    state included: a fit that resumes goes on from there. Metrics named accuracy are to go up, others down.
 
     Examples
     --------
@@ -110,11 +110,11 @@ class EarlyStopping(Callback):
         self.restore_best = restore_best
         self.best = math.nan
         self._waited = 0
-        self._weights: dict[str, Any] = {}
+        self._best_state: dict[str, Any] | None = None
 
     def on_start(self, state: TrainingState) -> None:
         """Forget an earlier fit."""
-        self.best, self._waited, self._weights = math.nan, 0, {}
+        self.best, self._waited, self._best_state = math.nan, 0, None
 
     def on_epoch(self, state: TrainingState) -> None:
         """Compare with the best epoch so far."""
@@ -122,16 +122,16 @@ class EarlyStopping(Callback):
         if _improves(self.metric, value, self.best, by=self.min_delta):
             self.best, self._waited = value, 0
             if self.restore_best:
-                self._weights = {name: view.copy() for name, view in state.network.parameters.items()}
+                self._best_state = state.network.snapshot()
             return
         self._waited += 1
         if self._waited >= self.patience:
             state.stop(f"{self.metric} has not improved for {self.patience} epochs")
 
     def on_end(self, state: TrainingState) -> None:
-        """Put the best weights back."""
-        for name, saved in self._weights.items():
-            state.network.parameters[name][...] = saved
+        """Put the best epoch's network back."""
+        if self._best_state is not None:
+            state.network.restore(self._best_state)
 
 
 class Checkpoint(Callback):

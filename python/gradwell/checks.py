@@ -71,3 +71,32 @@ def converted(operation: str, argument: str, array: Array, dtype: str) -> Array:
         raise ValueError(
             f"[{operation}] {argument} has dtype {array.dtype} and numbers too large for {dtype}"
         ) from None
+
+
+def check_positive(operation: str, argument: str, value: Any, highest: float = math.inf) -> float:
+    """Return `value` as a float; raise unless it is a finite number above 0 and at most `highest`.
+
+    Examples
+    --------
+    >>> check_positive("clip_by_norm", "max_norm", 1)
+    1.0
+    """
+    number = check_number(operation, argument, value)
+    if not 0 < number <= highest:
+        bound = "" if highest == math.inf else f" and at most {highest:g}"
+        raise ValueError(f"[{operation}] {argument} is {number}; needs a finite number above 0{bound}")
+    return number
+
+
+def check_share(operation: str, argument: str, value: Any) -> float:
+    """Return `value` as a float; raise unless it is a number from 0 to below 1.
+
+    Examples
+    --------
+    >>> check_share("dropout", "rate", 0.5)
+    0.5
+    """
+    number = check_number(operation, argument, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"[{operation}] {argument} is {number}; needs a number from 0 to below 1")
+    return number

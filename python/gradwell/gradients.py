@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradwell.losses import check_loss, prepare_targets
+from gradwell.checks import check_count, check_flag
+from gradwell.losses import check_loss, check_shares, prepare_targets
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord
 
 
-def gradients(network: Network, x: Any, y: Any, *, loss: str) -> GradientRecord:
+def gradients(network: Network, x: Any, y: Any, *, loss: str, training: bool = True, seed: int = 0) -> GradientRecord:
     """Return the gradient record of one forward and one backward pass over all samples as one batch.
 
     No weight changes; `network.gradients` holds the gradients afterwards.
@@ -22,6 +23,11 @@ def gradients(network: Network, x: Any, y: Any, *, loss: str) -> GradientRecord:
         Samples and targets, as in `fit`.
     loss
         Name of the loss, as in `fit`.
+    training
+        Batch normalisation uses the batch's moments, without moving its running ones, and dropout drops, drawn from
+        `seed`; False takes both as in `predict`.
+    seed
+        Of dropout.
 
     Raises
     ------
@@ -43,7 +49,10 @@ def gradients(network: Network, x: Any, y: Any, *, loss: str) -> GradientRecord:
     if not len(features):
         raise ValueError(f"[{operation}] x has no rows; needs at least one")
     targets = prepare_targets(operation, "y", y, len(features), network.outputs, network.dtype)
-    result = network.program.record_gradients(features, targets, loss, network.flush_denormals)
+    check_shares(operation, "y", loss, targets)
+    check_count(operation, "seed", seed, lowest=0)
+    training = check_flag(operation, "training", training)
+    result = network.program.record_gradients(features, targets, loss, training, seed, network.flush_denormals)
     record = GradientRecord(network.program.stages, network.program.parameter_stages)
     record.loss = result.pop("loss")
     result.pop("correct")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell.clipping import ClipLedger
 from gradwell.statistics import GradientRecord
 
 Array = NDArray[Any]
@@ -19,16 +21,20 @@ class History:
     ----------
     gradients
         The gradient record; empty with ``stats=False``.
+    clipping
+        The ledger of what clipping did at every step; empty without ``clip``.
     stopped
-        Why the fit ended: "finished", or the reason a callback or a non-finite value gave.
+        Why the fit ended: "finished", "interrupted", that max_steps was reached, or the reason a callback or a
+        non-finite value gave.
     skipped
         Steps whose update was left out because a value was not finite.
     seconds
         Time spent, validation included.
     """
 
-    def __init__(self, gradients: GradientRecord):
+    def __init__(self, gradients: GradientRecord, parameters: Sequence[str] = ()):
         self.gradients = gradients
+        self.clipping = ClipLedger(parameters)
         self.stopped = "finished"
         self.skipped: list[int] = []
         self.seconds = 0.0
@@ -48,7 +54,12 @@ class History:
     @property
     def metrics(self) -> dict[str, Array]:
         """Each metric by epoch: "accuracy" for classes; with validation, "validation_" ones too."""
-        return {name: np.array(v) for name, v in self._epoch_values.items() if name != "loss"}
+        return {name: np.array(v) for name, v in self._epoch_values.items() if name not in ("loss", "regularization")}
+
+    @property
+    def regularization(self) -> Array:
+        """What the regularizers add to the loss, after each epoch (epochs,); empty where there are none."""
+        return np.array(self._epoch_values.get("regularization", []))
 
     @property
     def epochs(self) -> int:
@@ -73,6 +84,8 @@ class History:
             "stopped": self.stopped,
             "skipped": self.skipped,
             "seconds": self.seconds,
+            **({"regularization": _plain(self.regularization)} if len(self.regularization) else {}),
+            **({"clipping": self.clipping.to_dict()} if len(self.clipping) else {}),
             "gradients": self.gradients.to_dict(),
         }
 

@@ -212,3 +212,11 @@ def usual_for(activation: str) -> str:
     if activation in ("relu", "leaky_relu", "prelu", "elu", "silu", "gelu", "softplus"):
         return "he"
     return "lecun" if activation == "selu" else "glorot"
+
+
+InitLike = str | Initializer | Mapping[str, Any] | None
+
+
+def described(init: Any) -> dict[str, Any] | None:
+    """Return an initializer's description, None for none."""
+    return init.describe() if isinstance(init, Initializer) else None

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core, initializers
-from gradwell.checks import check_count, converted, real_array
-from gradwell.layers import Activation, Dense, Layer, PReLU, activation_layer
+from gradwell.checks import check_count, check_flag, converted, real_array
+from gradwell.initialization import draw_all
+from gradwell.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, activation_layer
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -71,11 +72,16 @@ class Network:
         self.flush_denormals = bool(flush_denormals)
         self.training_state: dict[str, Any] | None = None
         """Where `fit` stopped, for `fit(resume=True)`; saved with the network."""
+        self.optimizer_rule: dict[str, Any] | None = None
+        """The optimiser whose state the program holds, as the program is told of it."""
+        self.clip_rule: dict[str, Any] | None = None
+        """The clipping whose figures the program holds."""
+        self._passes = 0
         names = [layer.name or str(i) for i, layer in enumerate(self.layers)]
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise ValueError(f'[network] two layers are named "{name}"; names must differ')
-        compiled = [layer.compile(name) for layer, name in zip(self.layers, names, strict=True)]
+        compiled = [entry for layer, name in zip(self.layers, names, strict=True) for entry in layer.compile(name)]
         program_type = _core.Program32 if self.dtype == "float32" else _core.Program64
         try:
             self.program = program_type(compiled, prod(self.input_shape))
@@ -99,6 +105,11 @@ class Network:
         return MappingProxyType(self.program.parameters())
 
     @property
+    def buffers(self) -> Mapping[str, Array]:
+        """What is kept beside the parameters and not trained: running moments of batch normalisation, in float64."""
+        return MappingProxyType(self.program.buffers())
+
+    @property
     def gradients(self) -> Mapping[str, Array]:
         """The gradient of every parameter, as views; they hold what the last backward pass or step left."""
         return MappingProxyType(self.program.gradients())
@@ -117,28 +128,28 @@ class Network:
             check_count("network", "seed", seed, lowest=0)
         self.training_state = None
         entropy = np.random.SeedSequence(seed).entropy
-        parameters = self.parameters
-        for i, layer in enumerate(self.layers):
-            name = layer.name or str(i)
-            rng = np.random.default_rng([int(entropy), i])  # type: ignore[arg-type]
-            if isinstance(layer, Dense):
-                weight = parameters[f"{name}.weight"]
-                init, bias_init = self._initializers(i, layer)
-                _draw(init, rng, f"{name}.weight", weight, weight.shape[0])
-                if layer.use_bias:
-                    bias = parameters[f"{name}.bias"]
-                    _draw(bias_init, rng, f"{name}.bias", bias, weight.shape[0])
-            elif isinstance(layer, PReLU):
-                slope = parameters[f"{name}.slope"]
-                _draw(initializers.get(layer.init or "zeros"), rng, f"{name}.slope", slope, slope.size)
+        draw_all(self.layers, int(entropy), self.parameters)  # type: ignore[arg-type]
+        for name, buffer in self.buffers.items():
+            buffer[...] = 1.0 if name.endswith("variance") else 0.0
+        self.forget_optimizer()
 
-    def _initializers(self, i: int, layer: Dense) -> tuple[initializers.Initializer, initializers.Initializer]:
-        following = self.layers[i + 1] if i + 1 < len(self.layers) else None
-        activation = following.activation if isinstance(following, Activation) else "identity"
-        activation = "prelu" if isinstance(following, PReLU) else activation
-        init = initializers.get(layer.init or initializers.usual_for(activation))
-        usual_bias = "nielsen" if init.describe()["name"] == "nielsen" else "zeros"
-        return init, initializers.get(layer.bias_init or usual_bias)
+    def forget_optimizer(self) -> None:
+        """Forget the optimiser's state and what clipping has remembered."""
+        self.optimizer_rule = self.clip_rule = None
+        self.program.prepare_optimizer({"name": "sgd"}, True)
+        self.program.restore_clip(None, [])
+
+    def regularization_loss(self) -> float:
+        """Return what the regularizers of all layers add to the loss: sum of l1 |w|_1 + l2/2 |w|^2.
+
+        Examples
+        --------
+        >>> import gradwell as gw
+        >>> net = gw.Network([gw.Dense(2, init="ones", kernel_regularizer=gw.L2(0.5))], input_shape=2)
+        >>> net.regularization_loss()
+        1.0
+        """
+        return self.program.penalty()
 
     def features(self, operation: str, x: Any, argument: str = "x") -> Array:
         """Return samples as the program reads them: (batch, inputs), of this network's dtype."""
@@ -153,9 +164,18 @@ class Network:
         check_count("predict", "batch_size", batch_size)
         return self.program.predict(self.features("predict", x), batch_size, self.flush_denormals)
 
-    def forward(self, x: Any) -> Array:
-        """Return the outputs for one batch and keep what `backward` needs of it."""
-        return self.program.forward(self.features("forward", x), self.flush_denormals)
+    def forward(self, x: Any, *, training: bool = True, seed: int = 0) -> Array:
+        """Return the outputs for one batch and keep what `backward` needs of it.
+
+        In training batch normalisation uses the batch and moves its running moments, and dropout draws from `seed` and
+        the number of passes so far; otherwise both are as in `predict`.
+        """
+        features = self.features("forward", x)
+        training = check_flag("forward", "training", training)
+        check_count("forward", "seed", seed, lowest=0)
+        outputs = self.program.forward(features, training, seed, self._passes, self.flush_denormals)
+        self._passes += training
+        return outputs
 
     def backward(self, dy: Any) -> Array:
         """Fill `gradients` from dy = dC/dy of the batch last sent through `forward`; return dC/dx.
@@ -180,33 +200,54 @@ class Network:
             "flush_denormals": self.flush_denormals,
         }
 
+    def snapshot(self) -> dict[str, Any]:
+        """Return copies of everything that training changes: see `restore`."""
+        program = self.program
+        return {
+            "parameters": {name: np.array(view) for name, view in self.parameters.items()},
+            "buffers": {name: np.array(view) for name, view in self.buffers.items()},
+            "optimizer": self.optimizer_rule,
+            "updates": program.updates,
+            "states": [{name: np.array(view) for name, view in state.items()} for state in program.optimizer_states()],
+            "clip": self.clip_rule,
+            "clip_state": program.clip_state(),
+            "training_state": dict(self.training_state) if self.training_state else None,
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Put back what `snapshot` returned, of this network or of one with the same layers."""
+        for name, view in self.parameters.items():
+            view[...] = snapshot["parameters"][name]
+        for name, view in self.buffers.items():
+            view[...] = snapshot["buffers"][name]
+        self.optimizer_rule, self.clip_rule = snapshot["optimizer"], snapshot["clip"]
+        self.program.prepare_optimizer(self.optimizer_rule or {"name": "sgd"}, True)
+        self.program.updates = snapshot["updates"]
+        for views, saved in zip(self.program.optimizer_states(), snapshot["states"], strict=True):
+            for name, view in views.items():
+                view[...] = saved[name]
+        self.program.restore_clip(self.clip_rule, snapshot["clip_state"])
+        self.training_state = dict(snapshot["training_state"]) if snapshot["training_state"] else None
+
     def copy(self) -> Network:
-        """Return a network with the same layers and weights, and memory of its own."""
+        """Return a network with the same layers, weights and state, and memory of its own."""
         twin = Network(self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals)
-        for name, value in self.parameters.items():
-            twin.parameters[name][...] = value
-        twin.training_state = dict(self.training_state) if self.training_state else None
+        twin.restore(self.snapshot())
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `copy.deepcopy` and other processes need to make this network again."""
-        return {
-            "layers": self.layers,
-            "settings": (self.input_shape, self.dtype, self.flush_denormals),
-            "parameters": {name: np.array(view) for name, view in self.parameters.items()},
-            "training_state": self.training_state,
-        }
+        settings = (self.input_shape, self.dtype, self.flush_denormals)
+        return {"layers": self.layers, "settings": settings, "snapshot": self.snapshot()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the network that `__getstate__` described."""
         shape, dtype, flush = state["settings"]
         Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush)
-        for name, view in self.parameters.items():
-            view[...] = state["parameters"][name]
-        self.training_state = state["training_state"]
+        self.restore(state["snapshot"])
 
     def __repr__(self) -> str:
-        stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs in self.program.stages)
+        stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs, *_ in self.program.stages)
         return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
 
 
@@ -217,6 +258,11 @@ def mlp(
     init: Any = None,
     bias_init: Any = None,
     alpha: float | None = None,
+    kernel_regularizer: Any = None,
+    bias_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    normalization: str | None = None,
+    dropout: float = 0.0,
     seed: int | None = None,
     dtype: Any = "float32",
     flush_denormals: bool = True,
@@ -231,6 +277,12 @@ def mlp(
         Name of the hidden layers' activation ("prelu" among them), and the setting of leaky_relu or elu.
     init, bias_init
         Initializers of all layers; by default the usual ones for the activation.
+    kernel_regularizer, bias_regularizer, kernel_constraint
+        As in `Dense`, for all layers.
+    normalization
+        "batch" or "layer" puts one in front of every hidden activation.
+    dropout
+        Rate of the dropout behind every hidden activation.
     seed, dtype, flush_denormals
         As in `Network`.
 
@@ -245,11 +297,17 @@ def mlp(
         raise ValueError(f"[mlp] sizes has {len(sizes)} numbers; needs at least input and output")
     hidden = activation_layer(activation, alpha)
     usual = init if init is not None else initializers.usual_for(activation)
+    if normalization not in (None, "batch", "layer"):
+        raise ValueError(f'[mlp] normalization is "{normalization}"; needs None, "batch" or "layer"')
+    norm = {"batch": BatchNorm, "layer": LayerNorm}.get(normalization or "")
+    limits = {"kernel_regularizer": kernel_regularizer, "bias_regularizer": bias_regularizer}
     layers: list[Layer] = []
     for i, units in enumerate(sizes[1:]):
-        layers.append(Dense(units, init=usual, bias_init=bias_init))
+        layers.append(Dense(units, init=usual, bias_init=bias_init, kernel_constraint=kernel_constraint, **limits))
         if i + 2 < len(sizes):
+            layers += [norm()] if norm else []
             layers.append(hidden)
+            layers += [Dropout(dropout)] if dropout else []
     return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals)
 
 
@@ -273,12 +331,3 @@ def _checked_dtype(dtype: Any) -> str:
     if not isinstance(name, str) or name not in DTYPES:
         raise ValueError(f'[network] dtype is "{name}"; needs one of {", ".join(DTYPES)}')
     return name
-
-
-def _draw(init: initializers.Initializer, rng: np.random.Generator, name: str, view: Array, n_in: int) -> None:
-    drawn = np.asarray(init.sample(rng, view.shape, n_in))
-    if drawn.shape != view.shape:
-        raise ValueError(f"[network] {init} drew shape {drawn.shape} for {name}; needs {view.shape}")
-    if not (np.abs(drawn) <= np.finfo(view.dtype).max).all():
-        raise ValueError(f"[network] {init} drew {np.abs(drawn).max()} for {name}; needs what {view.dtype} holds")
-    view[...] = drawn

@@ -30,6 +30,10 @@ QUANTITIES = (
 )
 
 
+_KINDS = ("error", "weight", "bias", "gamma", "beta", "slope", "scale", "activation")
+_PARTS = ("total", "weight", "derivative", "norm", "skip", "branch")
+
+
 class GradientRecord:
     """Statistics of every recorded step and layer.
 
@@ -52,9 +56,11 @@ class GradientRecord:
     True
     """
 
-    def __init__(self, stages: Sequence[tuple[str, str, int, int]], parameters: Sequence[tuple[str, int]]):
+    def __init__(self, stages: Sequence[tuple[Any, ...]], parameters: Sequence[tuple[str, int]]):
         self.layers = [name for name, *_ in stages]
         self.descriptions = [kind for _, kind, *_ in stages]
+        self.above = [above for *_, above in stages]
+        """For each layer the position of the one that reads its output, -1 for the last."""
         count = len(stages)
         # Where each kind's statistics stand among a record's entries, by layer; -1: the layer has none.
         self._entries = {"error": list(range(count)), "activation": list(range(count, 2 * count))}
@@ -71,7 +77,7 @@ class GradientRecord:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What statistics there are of: "error", "weight", "bias" and so on."""
-        return tuple(sorted(self._entries, key=["error", "weight", "bias", "slope", "activation"].index))
+        return tuple(sorted(self._entries, key=_KINDS.index))
 
     def append(self, chunk: dict[str, Array]) -> None:
         """Add the records of one run of steps, as the program returns them."""
@@ -167,24 +173,35 @@ class GradientRecord:
         return np.arange(low, high), table
 
     def gain(self, part: str = "total") -> Array:
-        """Return |delta^l| / |delta^(l+1)| (records, layers), or one of its two factors.
+        """Return |delta^l| / |delta^(l+1)| (records, layers), or a part of it; l+1 is the layer that reads l's output.
 
-        "weight" is |dC/dy^l| / |delta^(l+1)|, what the weights above do; "derivative" is |delta^l| / |dC/dy^l|, what
-        the activation does; "total" is their product. The last layer has no layer above: its total and weight part
-        are not measured.
+        "weight" is |dC/dy^l| / |delta^(l+1)|, what the layer above does to the error on its way back, by its weights
+        where it has any; "derivative" is |delta^l| / |dC/dy^l|, what the activation does; "total" is their product.
+        "norm" is the weight part where the layer above is a normalisation. Where layer l closes a residual block,
+        "skip" and "branch" are the norms that its skip connection and its branch hand back to the block's beginning,
+        over |delta^l|. NaN is not measured: the last layer has no layer above, and a block that begins at the network's
+        input hands nothing back.
         """
         error = self.norm("error")
-        output = self._picked("stages", list(range(len(self.layers))), 0)
+        stage = list(range(len(self.layers)))
+        output = self._picked("stages", stage, 0)
         above = np.full_like(error, np.nan)
-        above[:, :-1] = error[:, 1:]
+        for i, reader in enumerate(self.above):
+            if reader >= 0:
+                above[:, i] = error[:, reader]
+        normed = [r >= 0 and self.descriptions[r].startswith(("batchnorm", "layernorm")) for r in self.above]
         with np.errstate(divide="ignore", invalid="ignore"):
             if part == "total":
                 return error / above
             if part == "weight":
                 return output / above
+            if part == "norm":
+                return np.where(normed, output / above, np.nan)
             if part == "derivative":
                 return error / output
-        raise ValueError(f'[record] part is "{part}"; needs one of total, weight, derivative')
+            if part in ("skip", "branch"):
+                return self._picked("stages", stage, 3 if part == "skip" else 4) / error
+        raise ValueError(f'[record] part is "{part}"; needs one of {", ".join(_PARTS)}')
 
     def ratio(self, kind: str = "error") -> Array:
         """Return norm in the last hidden layer over norm in the first layer (records,): above 1 the front is slower.
@@ -225,7 +242,7 @@ class GradientRecord:
             "steps": self.steps.tolist(),
             **({} if self.loss is None else {"loss": self.loss}),
             **kinds,
-            "gain": {part: _plain(self.gain(part)) for part in ("total", "weight", "derivative")},
+            "gain": {part: _plain(self.gain(part)) for part in _PARTS},
             "update": {kind: _plain(self.update(kind)) for kind in self._parameters},
             "saturated": _plain(self.saturated()),
             "dead": _plain(self.dead()),

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from gradwell.layers import Dense, Layer, from_description
+from gradwell.layers import Dense, Layer, Residual, from_description
 from gradwell.network import Network
 
-FORMAT = 1
+FORMAT = 2
 NETWORK_KEYS = {"layers", "input_shape", "dtype", "flush_denormals"}
 TRAINING_KEYS = {"seed", "shuffle", "batch_size", "samples", "loss", "step", "epoch"}
 
@@ -38,8 +38,20 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
             from_description(layer)
         except (ValueError, TypeError) as error:
             raise ValueError(f"[save] layer {i} could not be loaded again: {error}") from None
-    about = {"format": FORMAT, "network": description, "training": network.training_state}
-    tensors = {name: np.ascontiguousarray(view) for name, view in network.parameters.items()}
+    state = network.snapshot()
+    about = {
+        "format": FORMAT,
+        "network": description,
+        "training": state["training_state"],
+        "optimizer": state["optimizer"],
+        "updates": state["updates"],
+        "clip": state["clip"],
+    }
+    tensors = {**state["parameters"], **state["buffers"]}
+    for k, values in enumerate(state["states"]):
+        tensors.update({f"optimizer.{k}/{name}": value for name, value in values.items()})
+    if state["clip_state"]:
+        tensors["clip"] = np.array(state["clip_state"])
     content = to_bytes(tensors, metadata={"gradwell": json.dumps(about)})
     write_atomically(Path(path), content)
 
@@ -78,8 +90,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise ValueError(f"[load] {file}: has no gradwell description; its tensors are {_list(names)}")
     about = _read_description(file, metadata["gradwell"])
     network = _build(file, about["network"], tensors)
-    _fill(file, network, tensors)
-    network.training_state = about["training"]
+    _fill(file, network, tensors, about)
     return network
 
 
@@ -114,29 +125,61 @@ def _build(file: Path, description: dict[str, Any], tensors: dict[str, Any]) -> 
         raise ValueError(f"[load] {file}: {error}") from None
 
 
-def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any]) -> None:
-    """Raise before a damaged description asks for more memory than the file has weights."""
+def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any], prefix: str = "") -> int:
+    """Raise before a damaged description asks for more memory than the file has weights; return the outputs."""
     for i, layer in enumerate(layers):
+        name = f"{prefix}{layer.name or i}"
+        if isinstance(layer, Residual):
+            if layer.shortcut is not None:
+                _check_sizes(
+                    [layer.shortcut],
+                    width,
+                    {f"0.{k.rsplit('.', 1)[1]}": v for k, v in tensors.items() if k.startswith(f"{name}.shortcut.")},
+                )
+            width = _check_sizes(list(layer.layers), width, tensors, f"{name}.")
         if isinstance(layer, Dense):
-            name = f"{layer.name or i}.weight"
-            found = tensors[name].shape if name in tensors else "missing"
+            found = tensors[f"{name}.weight"].shape if f"{name}.weight" in tensors else "missing"
             if found != (width, layer.units):
-                raise ValueError(f"{name} is {found} but its network needs {(width, layer.units)}")
+                raise ValueError(f"{name}.weight is {found} but its network needs {(width, layer.units)}")
             width = layer.units
+    return width
 
 
-def _fill(file: Path, network: Network, tensors: dict[str, Any]) -> None:
-    parameters = network.parameters
-    if set(parameters) != set(tensors):
-        raise ValueError(f"[load] {file}: has tensors {_list(tensors)} but its network needs {_list(parameters)}")
-    for name, view in parameters.items():
+def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str, Any]) -> None:
+    """Put the tensors into the network, after a look at each."""
+    rule = about.get("optimizer")
+    try:
+        network.program.prepare_optimizer(rule or {"name": "sgd"}, True)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"[load] {file}: its optimizer is damaged ({error})") from None
+    states = network.program.optimizer_states()
+    views = {**network.parameters, **network.buffers}
+    for k, state in enumerate(states):
+        views.update({f"optimizer.{k}/{name}": view for name, view in state.items()})
+    clip = tensors.pop("clip", np.zeros(0))
+    if set(views) != set(tensors):
+        raise ValueError(f"[load] {file}: has tensors {_list(tensors)} but its network needs {_list(views)}")
+    for name, view in views.items():
         stored = tensors[name]
         if stored.shape != view.shape or stored.dtype != view.dtype:
             raise ValueError(
                 f"[load] {file}: {name} is {stored.dtype} {stored.shape} but its network needs "
                 f"{view.dtype} {view.shape}"
             )
-        view[...] = stored
+    snapshot = {
+        "parameters": {name: tensors[name] for name in network.parameters},
+        "buffers": {name: tensors[name] for name in network.buffers},
+        "optimizer": rule,
+        "updates": int(about.get("updates", 0)),
+        "states": [{name: tensors[f"optimizer.{k}/{name}"] for name in state} for k, state in enumerate(states)],
+        "clip": about.get("clip"),
+        "clip_state": [float(value) for value in clip.ravel()],
+        "training_state": about["training"],
+    }
+    try:
+        network.restore(snapshot)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"[load] {file}: its optimizer or clipping is damaged ({error})") from None
 
 
 def _list(names: Any) -> str:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from gradwell import _core
 from gradwell.checks import check_count, check_flag
+from gradwell.clipping import Amplify, Clip, check_clip
 from gradwell.history import History
+from gradwell.layers import BatchNorm, walk
 from gradwell.losses import check_finite, check_loss, check_shares, has_accuracy, prepare_targets
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
-from gradwell.optimizers import SGD
+from gradwell.optimizers import Optimizer
 from gradwell.progress import Progress
 from gradwell.sampling import RecordSchedule
 from gradwell.statistics import GradientRecord
@@ -33,23 +35,30 @@ class Trainer:
         network: Network,
         data: tuple[Any, Any],
         loss: str,
-        optimizer: SGD,
+        optimizer: Optimizer,
         batch_size: int,
         validation: tuple[Any, Any] | None,
         seed: int,
         shuffle: bool,
         nonfinite: str,
+        clip: Clip | None,
+        amplify: Amplify | None,
     ):
         if not isinstance(network, Network):
             raise TypeError(f"[fit] network is of type {type(network).__name__}; needs a gradwell.Network")
-        if not isinstance(optimizer, SGD):
+        if not isinstance(optimizer, Optimizer):
             raise TypeError(f"[fit] optimizer is of type {type(optimizer).__name__}; needs a gradwell optimizer")
         check_loss("fit", loss, network.outputs)
         check_count("fit", "batch_size", batch_size)
         check_count("fit", "seed", seed, lowest=0)
         if nonfinite not in NONFINITE:
             raise ValueError(f'[fit] nonfinite is "{nonfinite}"; needs one of {", ".join(NONFINITE)}')
+        check_clip("fit", clip)
+        if amplify is not None and not isinstance(amplify, Amplify):
+            raise TypeError(f"[fit] amplify is of type {type(amplify).__name__}; needs a gw.Amplify")
         self.network = network
+        self.clip = clip
+        self.amplify = amplify
         self.loss = loss
         self.optimizer = optimizer
         self.batch_size = int(batch_size)
@@ -63,9 +72,17 @@ class Trainer:
             check_shares("fit", "yv", loss, self.validation[1])
         self.steps_per_epoch = -(-len(self.x) // self.batch_size)
         self.accuracy = has_accuracy(loss, self.y)
-        self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages))
+        _check_batches(network, len(self.x), self.batch_size)
+        layers = [layer for _, layer, _ in walk(network.layers)]
+        kinds = ("kernel_regularizer", "bias_regularizer")
+        self._regularized = any(getattr(layer, kind, None) is not None for layer in layers for kind in kinds)
+        names = list(network.parameters)
+        if amplify is not None:
+            amplify.factors(names, 0)  # checks the names
+        self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages), names)
         self.step = 0
         self.step_seconds = 0.0
+        self.schedule_state: dict[str, Any] = {}
         self._order: tuple[int, Array] = (-1, np.zeros(0, np.int64))
         self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
 
@@ -77,7 +94,13 @@ class Trainer:
                 RuntimeWarning,
                 stacklevel=3,
             )
+        rule = self.optimizer.rule()
+        described = None if self.clip is None else self.clip.describe()
+        self.schedule_state = self.optimizer.schedule.begin()
         if not resume:
+            self.optimizer.prepare(self.network, afresh=True)
+            self.network.program.restore_clip(described, [])
+            self.network.clip_rule = described
             return
         before = self.network.training_state
         if before is None:
@@ -85,6 +108,13 @@ class Trainer:
         for name, value in self._identity().items():
             if before.get(name) != value:
                 raise ValueError(f"[fit] resume needs the same {name}: it was {before.get(name)} and is now {value}")
+        held = (self.network.optimizer_rule or {"name": "none"})["name"]
+        if held != rule["name"]:
+            raise ValueError(f"[fit] resume needs the same optimizer: it was {held} and is now {rule['name']}")
+        if self.network.clip_rule != described:
+            self.network.program.restore_clip(described, [])
+            self.network.clip_rule = described
+        self.schedule_state = before.get("schedule") or self.schedule_state
         self.step = int(before["step"])
         self._epoch_sum, self._epoch_samples, self._epoch_correct = before["epoch"]
 
@@ -112,12 +142,13 @@ class Trainer:
         wanted = int(CHUNK_SECONDS / self.step_seconds) if self.step_seconds else 4
         steps = max(1, min(wanted, self.steps_per_epoch - within, last - self.step))
         order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
-        plan = self._plan(schedule.every)
+        plan = self._plan(schedule.every, steps)
         flush = self.network.flush_denormals
         result = self.network.program.train(self.x, self.y, order, plan, flush)
         losses = result["losses"]
         self.history.gradients.append(result["record"])
         self.history.add_steps(losses)
+        self.history.clipping.append(self.step, result["clips"])
         schedule.learn(result)
         done = len(losses)
         if done:
@@ -130,16 +161,28 @@ class Trainer:
         bar.advance(done, self.history, losses)
         return self._met_fault(result["fault"], order[done * self.batch_size :]) if result["fault"] else True
 
-    def _plan(self, record_every: int) -> Any:
-        sgd = self.optimizer
+    def _plan(self, record_every: int, steps: int) -> Any:
+        numbers = self.step + np.arange(steps, dtype=np.float64)
+        rates = self.optimizer.schedule.rates(numbers, self.schedule_state)
+        names = list(self.network.parameters)
+        epoch = self.step // self.steps_per_epoch
         return _core.Plan(
-            self.loss, sgd.learning_rate, sgd.weight_decay, sgd.l2, self.batch_size, self.step, record_every
+            loss=self.loss,
+            rule=self.optimizer.rule(),
+            learning_rates=rates.tolist(),
+            clip=None if self.clip is None else self.clip.describe(),
+            amplify=[] if self.amplify is None else self.amplify.factors(names, epoch),
+            seed=self.seed,
+            batch=self.batch_size,
+            first_step=self.step,
+            record_every=record_every,
         )
 
     def _advance(self, steps: int) -> None:
         self.step += steps
         sums = [self._epoch_sum, self._epoch_samples, self._epoch_correct]
-        self.network.training_state = {**self._identity(), "step": self.step, "epoch": sums}
+        state = {"step": self.step, "epoch": sums, "schedule": self.schedule_state}
+        self.network.training_state = {**self._identity(), **state}
 
     def _met_fault(self, fault: str, rest: Array) -> bool:
         """Deal with a step that made a non-finite value; True where the fit goes on."""
@@ -149,7 +192,7 @@ class Trainer:
             return True
         batch = np.ascontiguousarray(rest[: self.batch_size])
         flush = self.network.flush_denormals
-        found = self.network.program.find_producer(self.x, self.y, batch, self._plan(0), flush)
+        found = self.network.program.find_producer(self.x, self.y, batch, self._plan(0, 1), flush)
         layer = self.history.gradients.layers[found["stage"]] if found["stage"] >= 0 else None
         error = NonFiniteError(self.step, found["phase"] or fault, layer, found["operation"], found["values"])
         if self.nonfinite == "raise":
@@ -168,7 +211,10 @@ class Trainer:
             values["validation_loss"] = mean
             if self.accuracy:
                 values["validation_accuracy"] = correct / len(x)
+        if self._regularized:
+            values["regularization"] = self.network.regularization_loss()
         self.history.add_epoch(values)
+        self.schedule_state = self.optimizer.schedule.after_epoch(self.schedule_state, values)
         self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
         self._advance(0)
 
@@ -182,6 +228,16 @@ def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: st
         raise ValueError(f"[fit] {x_name} has no rows; needs at least one")
     check_finite("fit", x_name, x)
     return x, prepare_targets("fit", y_name, pair[1], len(x), network.outputs, network.dtype)
+
+
+def _check_batches(network: Network, samples: int, batch_size: int) -> None:
+    """Raise where batch normalisation would meet a batch of one sample."""
+    if not any(isinstance(layer, BatchNorm) for _, layer, _ in walk(network.layers)):
+        return
+    last = samples % batch_size or min(batch_size, samples)
+    if last == 1:
+        which = "batch_size is 1" if batch_size == 1 else f"batch_size {batch_size} leaves a last batch of 1"
+        raise ValueError(f"[fit] {which} of {samples} samples; batch normalisation needs at least 2 in every batch")
 
 
 def _shape(value: Any) -> str:

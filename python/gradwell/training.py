@@ -10,10 +10,11 @@ import numpy as np
 
 from gradwell.callbacks import TrainingState, check_callbacks
 from gradwell.checks import check_count
+from gradwell.clipping import Amplify, Clip
 from gradwell.history import History
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
-from gradwell.optimizers import SGD
+from gradwell.optimizers import Optimizer
 from gradwell.progress import Progress
 from gradwell.sampling import RecordSchedule
 from gradwell.trainer import Trainer
@@ -24,11 +25,13 @@ def fit(
     data: tuple[Any, Any],
     *,
     loss: str,
-    optimizer: SGD,
+    optimizer: Optimizer,
     batch_size: int = 32,
     epochs: int = 1,
     max_steps: int | None = None,
     validation: tuple[Any, Any] | None = None,
+    clip: Clip | None = None,
+    amplify: Amplify | None = None,
     stats: bool | str = "auto",
     stats_budget: float = 0.02,
     seed: int = 0,
@@ -49,13 +52,17 @@ def fit(
     loss
         "softmax_cross_entropy", "sigmoid_cross_entropy", "quadratic" or "mean_squared_error": means over the batch.
     optimizer
-        Such as ``SGD(0.1)``.
+        Such as ``SGD(0.1)`` or ``Adam(1e-3)``; its learning rate may be a schedule (`gradwell.schedules`).
     batch_size, epochs
         Samples a step (the last step of an epoch takes what is left), and passes over the data.
     max_steps
         Stop after this many steps, counted from the beginning of the fit, or of the one that `resume` goes on with.
     validation
         (x, y), measured after each epoch.
+    clip
+        Clipping of the gradients, such as ``gw.clip_by_norm(1.0)``; what it did is in ``history.clipping``.
+    amplify
+        A factor on the gradients of chosen layers in chosen epochs: `gw.Amplify`.
     stats
         True records every step's gradients, False none, "auto" as many as fit into `stats_budget`.
     stats_budget
@@ -88,7 +95,7 @@ def fit(
     >>> bool(history.metrics["accuracy"][-1] > 0.9)
     True
     """
-    trainer = Trainer(network, data, loss, optimizer, batch_size, validation, seed, shuffle, nonfinite)
+    trainer = Trainer(network, data, loss, optimizer, batch_size, validation, seed, shuffle, nonfinite, clip, amplify)
     check_count("fit", "epochs", epochs, lowest=0)
     if max_steps is not None:
         check_count("fit", "max_steps", max_steps, lowest=0)
@@ -113,7 +120,10 @@ def fit(
             if ended:
                 running = _call(listeners, "on_epoch", state) and running
         _call(listeners, "on_end", state)
+        if last < epochs * trainer.steps_per_epoch and trainer.step >= last and trainer.history.stopped == "finished":
+            trainer.history.stopped = f"max_steps {max_steps} reached"
     except (KeyboardInterrupt, NonFiniteError) as error:
+        trainer.history.stopped = str(error) or "interrupted"
         error.history = trainer.history  # type: ignore[union-attr]
         raise
     finally:

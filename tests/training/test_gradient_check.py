@@ -17,7 +17,7 @@ SMOOTH = ("sigmoid", "tanh", "softplus", "silu", "gelu", "elu", "selu")
 def loss_of(net, parameters, x, y, loss):
     """The mean loss by the plain oracle, complex where the parameters are."""
     value = x
-    for name, kind, _, _ in net.program.stages:
+    for name, kind, *_ in net.program.stages:
         activation = kind.split("+")[1] if "+" in kind else "identity"
         value = reference.dense_forward(value, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"), activation)
     return getattr(reference, loss)(value, y)[0]
@@ -130,7 +130,7 @@ def test_any_network_agrees_with_autograd(sizes, activation, loss, batch, classe
 
     def total(parameters):
         value = x
-        for name, kind, _, _ in net.program.stages:
+        for name, kind, *_ in net.program.stages:
             value = value @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
             value = AUTOGRAD[kind.split("+")[1]](value) if "+" in kind else value
         return autograd_loss(loss, value, t)

@@ -194,7 +194,7 @@ def test_plots_draw_a_line_a_layer(case):
     [
         (lambda r: r.norm("errors"), 'kind is "errors"; needs one of error, weight, bias, activation'),
         (lambda r: r.get("error", "size"), 'quantity is "size"; needs one of count, norm'),
-        (lambda r: r.gain("skip"), 'part is "skip"; needs one of total, weight, derivative'),
+        (lambda r: r.gain("jump"), 'part is "jump"; needs one of total, weight, derivative, norm, skip, branch'),
         (lambda r: r.histogram("error", "9"), "layer is '9'; needs a position or one of 0, 2, 4"),
         (lambda r: r.update("error"), 'kind is "error"; needs one of weight, bias'),
     ],

@@ -18,7 +18,7 @@ struct DenseKernels {
   // dx = (delta W^T) f', f the activation that made x; without f' where below.saved.data is null.
   void (*backward_input)(Context, Matrix<const T> delta, Matrix<const T> weight, Derivative<T> below, Matrix<T> dx);
   void (*backward_weight)(Context, Matrix<const T> x, Matrix<const T> delta, Matrix<T> dweight);
-  // backward_weight and a step of the weight by it (sgd.h) in one, bit for bit: the gradient is stored nowhere.
+  // backward_weight and a step of the weight by it (optimizers.h) in one, bit for bit: the gradient is stored nowhere.
   void (*update_weight)(Context, Matrix<const T> x, Matrix<const T> delta, Sgd, Matrix<T> weight);
   void (*backward_bias)(Context, Matrix<const T> delta, T* dbias);
 };

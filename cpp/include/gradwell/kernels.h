@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "gradwell/activation.h"
+#include "gradwell/batchnorm.h"
+#include "gradwell/clipping.h"
 #include "gradwell/dense.h"
+#include "gradwell/dropout.h"
 #include "gradwell/elementary.h"
+#include "gradwell/layernorm.h"
 #include "gradwell/loss.h"
+#include "gradwell/optimizers.h"
+#include "gradwell/residual.h"
 #include "gradwell/roofline.h"
-#include "gradwell/sgd.h"
 #include "gradwell/statistics.h"
 
 namespace gradwell {
@@ -18,11 +23,16 @@ namespace gradwell {
 template <class T>
 struct Kernels {
   ActivationKernels<T> activation;
+  BatchNormKernels<T> batchnorm;
+  ClippingKernels<T> clipping;
   DenseKernels<T> dense;
+  DropoutKernels<T> dropout;
   ElementaryKernels<T> elementary;
+  LayerNormKernels<T> layernorm;
   LossKernels<T> loss;
+  OptimizerKernels<T> optimizers;
+  ResidualKernels<T> residual;
   RooflineKernels<T> roofline;
-  SgdKernels<T> sgd;
   StatisticsKernels<T> statistics;
 };
 

@@ -8,6 +8,8 @@
 //                    |dC/dy of l| / |delta of l+1| the weight's
 //   saturated        fraction of outputs with |f'| < 0.01 sup|f'|
 //   dead             fraction of units that were so for every sample of the last window
+//   skip, branch     of the joint of a residual block: norms of what its skip connection and its branch hand on to the
+//                    value that the block begins at
 // and for every parameter the statistics of its gradient, |step| and |parameter|.
 #pragma once
 
@@ -29,6 +31,8 @@ struct StageEntry {
   double output_gradient;
   double saturated;
   double dead;
+  double skip;
+  double branch;
 };
 
 struct ParameterEntry {

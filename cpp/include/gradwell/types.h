@@ -63,7 +63,7 @@ struct Derivative {
   Matrix<const T> saved;
 };
 
-// The constants of a step of stochastic gradient descent (sgd.h).
+// The constants of a step of stochastic gradient descent (optimizers.h).
 struct Sgd {
   double learning_rate;
   double weight_decay;

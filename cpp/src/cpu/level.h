@@ -9,15 +9,25 @@ namespace GRADWELL_LEVEL {
 template <class T>
 ActivationKernels<T> activation_kernels();
 template <class T>
+BatchNormKernels<T> batchnorm_kernels();
+template <class T>
+ClippingKernels<T> clipping_kernels();
+template <class T>
 DenseKernels<T> dense_kernels();
+template <class T>
+DropoutKernels<T> dropout_kernels();
 template <class T>
 ElementaryKernels<T> elementary_kernels();
 template <class T>
+LayerNormKernels<T> layernorm_kernels();
+template <class T>
 LossKernels<T> loss_kernels();
 template <class T>
-RooflineKernels<T> roofline_kernels();
+OptimizerKernels<T> optimizer_kernels();
 template <class T>
-SgdKernels<T> sgd_kernels();
+ResidualKernels<T> residual_kernels();
+template <class T>
+RooflineKernels<T> roofline_kernels();
 template <class T>
 StatisticsKernels<T> statistics_kernels();
 

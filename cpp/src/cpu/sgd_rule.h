@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cpu/simd.h"
-#include "gradwell/sgd.h"
+#include "gradwell/types.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

@@ -154,6 +154,39 @@ GRADWELL_INLINE Pack<double> fma(Pack<double> a, Pack<double> b, Pack<double> c)
 }
 #endif
 
+// Square roots, correctly rounded.
+#if defined(__AVX512F__)
+GRADWELL_INLINE Pack<float> root(Pack<float> x) {
+  return _mm512_maskz_sqrt_ps(0xffff, x);
+}
+GRADWELL_INLINE Pack<double> root(Pack<double> x) {
+  return _mm512_maskz_sqrt_pd(0xff, x);
+}
+#elif defined(__AVX2__)
+GRADWELL_INLINE Pack<float> root(Pack<float> x) {
+  return _mm256_sqrt_ps(x);
+}
+GRADWELL_INLINE Pack<double> root(Pack<double> x) {
+  return _mm256_sqrt_pd(x);
+}
+#elif defined(__x86_64__)
+GRADWELL_INLINE Pack<float> root(Pack<float> x) {
+  return _mm_sqrt_ps(x);
+}
+GRADWELL_INLINE Pack<double> root(Pack<double> x) {
+  return _mm_sqrt_pd(x);
+}
+#else
+GRADWELL_INLINE Pack<float> root(Pack<float> x) {
+  for (int k = 0; k < lanes<float>; ++k) x[k] = __builtin_sqrtf(x[k]);
+  return x;
+}
+GRADWELL_INLINE Pack<double> root(Pack<double> x) {
+  for (int k = 0; k < lanes<double>; ++k) x[k] = __builtin_sqrt(x[k]);
+  return x;
+}
+#endif
+
 GRADWELL_INLINE Bits<float> bits_of(Pack<float> x) {
   return reinterpret_cast<Bits<float>>(x);
 }

@@ -52,12 +52,12 @@ void ActivationLayer<T>::backward_activation(const Pass<T>& pass, Matrix<const T
 }
 
 template <class T>
-void ActivationLayer<T>::backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) {
+void ActivationLayer<T>::backward_input(const Pass<T>& pass, Matrix<const T>, Rows rows, Derivative<T> below,
+                                        Matrix<T> dx) {
   const Matrix<T> from = this->error_rows(rows), to = rows_of(dx, rows);
   for (Index i = 0; i < rows.count; ++i)
     std::memcpy(to.data + i * to.stride, from.data + i * from.stride, sizeof(T) * static_cast<std::size_t>(to.columns));
-  if (below.saved.data)
-    pass.kernels.activation.backward(pass.context, below.activation, below.which, as_const(to), below.saved, to);
+  this->differentiate(pass, below, to);
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// An activation inside the program: fused behind a dense layer, or a stage of its own; prelu with its slopes.
+// An activation inside the program: fused behind another layer, or a stage of its own; prelu with its slopes.
 #pragma once
 
 #include "layers/layer.h"
@@ -48,18 +48,60 @@ class ActivationPart {
   T* dslope_ = nullptr;
 };
 
+// A layer that makes z and then y = f(z).
+template <class T>
+class ActivatedLayer : public Layer<T> {
+ public:
+  ActivatedLayer(int stage, Index inputs, Index outputs, ActivationPart<T> part)
+      : Layer<T>(stage, inputs, outputs), part_(part) {}
+  int kept_matrices() const override { return part_.keeps_input() ? 3 : 2; }
+  void bind_memory(T* kept, Index batch, Index stride) override {
+    Layer<T>::bind_memory(kept, batch, stride);
+    z_ = part_.keeps_input() ? kept + 2 * batch * stride : nullptr;
+  }
+  void bind_parameters(T* parameters, T* gradients) override { part_.bind_parameters(parameters, gradients); }
+  bool rows_apart() const override { return !part_.learned(); }
+  bool sums_on_the_way() const override { return part_.learned(); }
+  bool bounded() const override { return part_.bounded(); }
+  bool keeps_output() const override { return !part_.is_identity(); }
+  Derivative<T> derivative(Rows rows) const override {
+    if (part_.learned()) return {};
+    return part_.derivative(as_const(z(rows)), as_const(this->y(rows)));
+  }
+  void backward_activation(const Pass<T>& pass, Matrix<const T>, Rows rows) override {
+    part_.backward(pass, this->stage_, rows, as_const(z(rows)), as_const(this->y(rows)), this->error_rows(rows));
+  }
+
+ protected:
+  Matrix<T> z(Rows rows) const { return rows_of(Matrix<T>{z_, 0, this->outputs_, this->stride_}, rows); }
+  // make(activation, z, y) has the kernel do both; a learned activation follows by itself.
+  template <class Make>
+  void activated(const Pass<T>& pass, Rows rows, Make&& make) const {
+    const Matrix<T> to = this->y(rows), kept = z(rows);
+    if (part_.learned()) {
+      make(part_.fused(), Matrix<T>{nullptr, 0, 0, 0}, kept);
+      part_.forward(pass, as_const(kept), to);
+    } else {
+      make(part_.fused(), kept, to);
+    }
+    part_.record_forward(pass, this->stage_, rows, as_const(kept), as_const(to));
+  }
+
+  ActivationPart<T> part_;
+  T* z_ = nullptr;
+};
+
 template <class T>
 class ActivationLayer final : public Layer<T> {
  public:
   ActivationLayer(int stage, Index units, ActivationPart<T> part) : Layer<T>(stage, units, units), part_(part) {}
   void bind_parameters(T* parameters, T* gradients) override { part_.bind_parameters(parameters, gradients); }
   bool rows_apart() const override { return !part_.learned(); }
+  bool sums_on_the_way() const override { return part_.learned(); }
   bool bounded() const override { return part_.bounded(); }
-  // The input is the output of the layer below, which this one does not hold.
-  Derivative<T> derivative(Rows) const override { return {}; }
   void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
-  void backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) override;
+  void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

@@ -19,18 +19,11 @@ Matrix<const T> columns_of(Matrix<const T> x, Rows rows) {
 template <class T>
 DenseLayer<T>::DenseLayer(int stage, const std::vector<Slice>& slices, std::size_t weight, int bias,
                           ActivationPart<T> part)
-    : Layer<T>(stage, slices[weight].rows, slices[weight].columns),
+    : ActivatedLayer<T>(stage, slices[weight].rows, slices[weight].columns, part),
       weight_slice_(weight),
       weight_offset_(slices[weight].offset),
       bias_offset_(bias < 0 ? 0 : slices[static_cast<std::size_t>(bias)].offset),
-      has_bias_(bias >= 0),
-      part_(part) {}
-
-template <class T>
-void DenseLayer<T>::bind_memory(T* kept, Index batch, Index stride) {
-  Layer<T>::bind_memory(kept, batch, stride);
-  z_ = part_.keeps_input() ? kept + 2 * batch * stride : nullptr;
-}
+      has_bias_(bias >= 0) {}
 
 template <class T>
 void DenseLayer<T>::bind_parameters(T* parameters, T* gradients) {
@@ -40,35 +33,18 @@ void DenseLayer<T>::bind_parameters(T* parameters, T* gradients) {
     bias_ = parameters + bias_offset_;
     dbias_ = gradients + bias_offset_;
   }
-  part_.bind_parameters(parameters, gradients);
-}
-
-template <class T>
-Derivative<T> DenseLayer<T>::derivative(Rows rows) const {
-  if (part_.learned()) return {};
-  return part_.derivative(as_const(z(rows)), as_const(this->y(rows)));
+  ActivatedLayer<T>::bind_parameters(parameters, gradients);
 }
 
 template <class T>
 void DenseLayer<T>::forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) {
-  const Matrix<T> y = this->y(rows), z = this->z(rows);
-  const auto product = pass.kernels.dense.forward;
-  if (part_.learned()) {
-    product(pass.context, rows_of(x, rows), as_const(weight()), bias_, part_.fused(), {nullptr, 0, 0, 0}, z);
-    part_.forward(pass, as_const(z), y);
-  } else {
-    product(pass.context, rows_of(x, rows), as_const(weight()), bias_, part_.fused(), z, y);
-  }
-  part_.record_forward(pass, this->stage_, rows, as_const(z), as_const(y));
+  this->activated(pass, rows, [&](Activation f, Matrix<T> z, Matrix<T> y) {
+    pass.kernels.dense.forward(pass.context, rows_of(x, rows), as_const(weight()), bias_, f, z, y);
+  });
 }
 
 template <class T>
-void DenseLayer<T>::backward_activation(const Pass<T>& pass, Matrix<const T>, Rows rows) {
-  part_.backward(pass, this->stage_, rows, as_const(z(rows)), as_const(this->y(rows)), this->error_rows(rows));
-}
-
-template <class T>
-void DenseLayer<T>::backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) {
+void DenseLayer<T>::backward_input(const Pass<T>& pass, Matrix<const T>, Rows rows, Derivative<T> below, Matrix<T> dx) {
   pass.kernels.dense.backward_input(pass.context, as_const(this->error_rows(rows)), as_const(weight()), below,
                                     rows_of(dx, rows));
 }
@@ -94,8 +70,8 @@ void DenseLayer<T>::update_weight(const Pass<T>& pass, Matrix<const T> x, Rows r
 }
 
 template <class T>
-void DenseLayer<T>::backward_bias(const Pass<T>& pass, Index batch) {
-  if (has_bias_) pass.kernels.dense.backward_bias(pass.context, as_const(this->error(batch)), dbias_);
+void DenseLayer<T>::backward_others(const Pass<T>& pass, Matrix<const T> x) {
+  if (has_bias_) pass.kernels.dense.backward_bias(pass.context, as_const(this->error(x.rows)), dbias_);
 }
 
 template <class T>

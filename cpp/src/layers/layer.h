@@ -9,12 +9,17 @@
 
 namespace gradwell {
 
-// What every layer sees of one pass. `recorder` is null in a step that is not recorded.
+// What every layer sees of one pass. `recorder` is null in a step that is not recorded; `input` is the network's.
 template <class T>
 struct Pass {
   Context context;
   const Kernels<T>& kernels;
   Recorder<T>* recorder;
+  Mode mode = {};
+  Matrix<const T> input = {nullptr, 0, 0, 0};
+  bool separate = false;  // every derivative is applied by its own layer, as where it is recorded
+
+  bool fuses() const { return !recorder && !separate; }
 };
 
 template <class T>
@@ -44,6 +49,8 @@ class Layer {
   }
   // `parameters` and `gradients` are the whole blocks.
   virtual void bind_parameters(T* parameters, T* gradients) = 0;
+  // Running statistics, their names without the layer's.
+  virtual std::vector<Buffer> buffers() { return {}; }
 
   Matrix<const T> output(Index batch) const { return {y_, batch, outputs_, stride_}; }
   // dC/dy until backward_activation has made it dC/dz.
@@ -51,23 +58,34 @@ class Layer {
 
   // Whether a row's output and error depend on no other row.
   virtual bool rows_apart() const { return true; }
+  // Whether its own gradients are made by backward_activation or backward_input rather than by backward_others.
+  virtual bool sums_on_the_way() const { return false; }
   // Whether |y| <= 1 whatever the input.
   virtual bool bounded() const { return false; }
+  // Whether y and dC/dy are needed again once the stage above has used them.
+  virtual bool keeps_output() const { return true; }
+  // With |inputs| up to `input` and |errors| up to 1, each sample adds at most this to an element of its gradients; 0
+  // where it has none, or makes them on the way.
+  virtual double reach(double) const { return 0; }
   // What makes dC/dy the error where the product that makes dC/dy can do it at once; saved.data is null where not.
-  virtual Derivative<T> derivative(Rows rows) const = 0;
+  virtual Derivative<T> derivative(Rows) const { return {}; }
 
   // x (batch, in) must stay where it is until the step is over; only `rows` of it are looked at.
   virtual void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) = 0;
   virtual void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) = 0;
   // dx (batch, in) gets dC/dx, times the derivative `below` of what made x.
-  virtual void backward_input(const Pass<T>& pass, Rows rows, Derivative<T> below, Matrix<T> dx) = 0;
+  virtual void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) = 0;
+  // Called instead where dC/dx is of no use.
+  virtual void backward_end(const Pass<T>&, Matrix<const T>, Rows) {}
 
   // Parameters step in blocks of so many rows of the weight; 0 where there is none. What else there is goes with
   // the first block.
   virtual Index weight_rows() const { return 0; }
   virtual void backward_parameters(const Pass<T>&, Matrix<const T>, Rows) {}
   virtual void update_weight(const Pass<T>&, Matrix<const T>, Rows, Sgd) {}
-  virtual void backward_bias(const Pass<T>&, Index) {}
+  virtual void backward_others(const Pass<T>&, Matrix<const T>) {}
+  // Called when the step has been taken: what the pass in training found becomes part of the running statistics.
+  virtual void commit() {}
 
   // Operation and inputs of each part of forward, for naming the producer of a non-finite value.
   virtual void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) = 0;
@@ -75,6 +93,11 @@ class Layer {
  protected:
   Matrix<T> y(Rows rows) const { return rows_of(Matrix<T>{y_, 0, outputs_, stride_}, rows); }
   Matrix<T> error_rows(Rows rows) const { return rows_of(Matrix<T>{error_, 0, outputs_, stride_}, rows); }
+  // Multiplies what backward_input made by the derivative below it.
+  void differentiate(const Pass<T>& pass, Derivative<T> below, Matrix<T> dx) const {
+    if (below.saved.data)
+      pass.kernels.activation.backward(pass.context, below.activation, below.which, as_const(dx), below.saved, dx);
+  }
 
   int stage_;
   Index inputs_, outputs_, stride_ = 0;

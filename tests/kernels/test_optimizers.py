@@ -109,3 +109,69 @@ def test_bad_input_is_named_and_changes_nothing(parameter, gradient, keywords, e
         kernels.sgd_update(parameter, gradient, **{"learning_rate": 0.1, **keywords})
     assert [word for word in words if word not in str(raised.value)] == []
     np.testing.assert_array_equal(parameter, np.ones_like(parameter))
+
+
+RULES = {
+    "momentum": (1, {"momentum": 0.8}),
+    "dampened": (1, {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.1}),
+    "nesterov": (1, {"momentum": 0.8, "nesterov": True, "l2": 0.1}),
+    "adagrad": (1, {"epsilon": 1e-3, "l2": 0.1}),
+    "rmsprop": (2, {"rho": 0.9, "momentum": 0.5, "weight_decay": 0.1}),
+    "adam": (2, {"l2": 0.1}),
+    "adamw": (2, {"weight_decay": 0.1, "epsilon": 1e-4}),
+    "rprop": (2, {}),
+}
+FUNCTION = {"dampened": "momentum", "nesterov": "momentum", "adamw": "adam"}
+
+
+def run(module, rule, parameter, gradients, rate):
+    states, settings = RULES[rule]
+    kept = [np.zeros_like(parameter) for _ in range(states)]
+    for t, gradient in enumerate(gradients, 1):
+        steps = [t] if rule.startswith("adam") else []
+        update = getattr(module, f"{FUNCTION.get(rule, rule)}_update")
+        update(parameter, gradient.astype(parameter.dtype), *kept, rate, *steps, **settings)
+    return [parameter, *kept]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_and_tail_over_five_steps(rule, dtype, rng):
+    for length in [*range(66), 5000]:
+        gradients = rng.normal(size=(5, length)).astype(dtype)
+        parameter = rng.normal(size=length).astype(dtype)
+        got = run(kernels, rule, parameter.copy(), gradients, 0.05)
+        expected = run(reference, rule, parameter.astype(np.float64), gradients, 0.05)
+        eps = np.finfo(dtype).eps
+        moved = 5 * 0.05 * (3 + np.abs(gradients).sum(axis=0))
+        largest = np.maximum(np.abs(gradients).sum(axis=0), 1) ** 2
+        for one, other, scale in zip(got, expected, (np.abs(parameter) + moved, largest, largest), strict=False):
+            assert_close(
+                one, other, relative=40 * eps, cancellation_scale=scale, reason="five steps of a few roundings"
+            )
+
+
+def test_rprop_takes_the_sign_of_gradients_whose_product_underflows(dtype):
+    parameter, before, size = np.zeros(3, dtype), np.zeros(3, dtype), np.zeros(3, dtype)
+    tiny = np.array([1e-30, -1e-30, 0], dtype)
+    for _ in range(2):
+        kernels.rprop_update(parameter, tiny, before, size, 0.5)
+    assert_close(parameter, np.array([-1.1, 1.1, 0.0]), relative=1e-6, reason="0.5 and then 0.6, whatever the size")
+
+
+def test_state_must_be_memory_of_its_own(dtype):
+    parameter, gradient, state = np.ones(4, dtype), np.ones(4, dtype), np.ones(4, dtype)
+    for bad, message in [
+        (parameter, "state shares memory"),
+        (gradient, "state shares memory"),
+        (np.ones(5, dtype), "state has shape"),
+        (np.ones(4, np.float16), "state has dtype"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=rf"\[momentum_update\] {message}"):
+            kernels.momentum_update(parameter, gradient, bad, 0.1)
+    with pytest.raises(ValueError, match=r"\[adam_update\] two states share memory"):
+        kernels.adam_update(parameter, gradient, state, state, 0.1, 1)
+    with pytest.raises(ValueError, match=r"\[adam_update\] step is 0; needs at least 1"):
+        kernels.adam_update(parameter, gradient, state, state.copy(), 0.1, 0)
+    with pytest.raises(ValueError, match=r"\[momentum_update\] momentum is 1"):
+        kernels.momentum_update(parameter, gradient, state, 0.1, momentum=1.0)
+    assert (parameter == 1).all()
