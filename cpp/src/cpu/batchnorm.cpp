@@ -10,93 +10,144 @@ namespace GRADWELL_LEVEL {
 namespace {
 
 constexpr Index element_weight = 8;
+constexpr Index most_columns = 512;  // of a task: what a thread keeps for each column stays in its cache
+constexpr Index block_rows = 32;     // of all columns of a task, before the next rows: as the memory lies
 
-GRADWELL_INLINE double reciprocal_root(double x) {
-  return 1.0 / __builtin_sqrt(x);
-}
+// The columns of a task, and what the elements of each have in common.
+template <class T>
+struct Columns {
+  Index first, count;
+  alignas(64) T high[most_columns];  // the mean, in two parts
+  alignas(64) T low[most_columns];
+  alignas(64) T slope[most_columns];  // gamma / sqrt(variance + epsilon)
+  alignas(64) T offset[most_columns];
+  alignas(64) T product[most_columns];
+  alignas(64) double sums[2][most_columns];
 
-// What a strip's elements have in common, column by column.
-template <class T, int Vectors>
-struct Strip {
-  Pack<T> high[Vectors], low[Vectors], rstd[Vectors], gamma[Vectors], beta[Vectors];
-
-  Strip(const T* g, const T* b, const double* mean, const double* variance, double epsilon, Index j, int last) {
-    alignas(64) T h[lanes<T>], l[lanes<T>], r[lanes<T>];
-    for (int v = 0; v < Vectors; ++v) {
-      const Index first = j + v * lanes<T>;
-      const int n = v == Vectors - 1 ? last : lanes<T>;
-      for (int k = 0; k < lanes<T>; ++k) {
-        const Index column = k < n ? first + k : first;
-        const Split<T> m = split<T>(mean[column]);
-        h[k] = m.high;
-        l[k] = m.low;
-        r[k] = static_cast<T>(reciprocal_root(variance[column] + epsilon));
-      }
-      high[v] = load(h);
-      low[v] = load(l);
-      rstd[v] = load(r);
-      gamma[v] = g ? load_n<T>(g + first, n) : broadcast(T(1));
-      beta[v] = b ? load_n<T>(b + first, n) : Pack<T>{};
+  void set_mean(const double* mean) {
+    for (Index k = 0; k < count; ++k) {
+      const Split<T> m = split<T>(mean[first + k]);
+      high[k] = m.high;
+      low[k] = m.low;
     }
   }
-  Pack<T> normal(Pack<T> x, int v) const { return (x - high[v] - low[v]) * rstd[v]; }
+  void set_slope(const T* gamma, const double* variance, double epsilon) {
+    for (Index k = 0; k < count; ++k) {
+      const double g = gamma ? static_cast<double>(gamma[first + k]) : 1.0;
+      slope[k] = static_cast<T>(g / __builtin_sqrt(variance[first + k] + epsilon));
+    }
+  }
 };
 
-template <class T, int Vectors, class F>
-GRADWELL_INLINE void normalise(const Strip<T, Vectors>& s, F f, Matrix<const T> x, Matrix<T> z, Matrix<T> y, Index j,
-                               int last) {
-  for (Index row = 0; row < x.rows; ++row)
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      const Index at = j + v * lanes<T>;
-      const int n = Vectors > 1 ? lanes<T> : last;
-      const Pack<T> value = fma(s.normal(load_n<T>(x.data + row * x.stride + at, n), v), s.gamma[v], s.beta[v]);
-      if (z.data) store_n<T>(z.data + row * z.stride + at, value, n);
-      store_n<T>(y.data + row * y.stride + at, f.value(value), n);
-    }
-}
-
-// Mean and variance of the columns of a strip: sums of differences from the first row, then of squared differences from
-// the mean, while the strip is in the cache.
-template <class T, int Vectors>
-GRADWELL_INLINE void moments(Matrix<const T> x, Index j, int last, double* mean, double* variance) {
-  alignas(64) double sums[Vectors * lanes<T>];
-  const double count = static_cast<double>(x.rows);
-  const auto at = [&](Index row, int v) {
-    return load_n<T>(x.data + row * x.stride + j + v * lanes<T>, Vectors > 1 ? lanes<T> : last);
-  };
-  Pack<T> first[Vectors], low[Vectors];
-#pragma GCC unroll 4
-  for (int v = 0; v < Vectors; ++v) first[v] = at(0, v);
-  column_sums<T, Vectors>(x.rows, sums, [&](Index row, int v) { return at(row, v) - first[v]; });
-  const int columns = (Vectors - 1) * lanes<T> + last;
-  alignas(64) T high[Vectors * lanes<T>] = {}, rest[Vectors * lanes<T>] = {};
-  for (int k = 0; k < columns; ++k) {
-    mean[j + k] = static_cast<double>(x.data[j + k]) + sums[k] / count;
-    const Split<T> m = split<T>(mean[j + k]);
-    high[k] = m.high;
-    rest[k] = m.low;
-  }
-#pragma GCC unroll 4
-  for (int v = 0; v < Vectors; ++v) {
-    first[v] = load(high + v * lanes<T>);
-    low[v] = load(rest + v * lanes<T>);
-  }
-  column_sums<T, Vectors>(x.rows, sums, [&](Index row, int v) {
-    const Pack<T> d = at(row, v) - first[v] - low[v];
-    return d * d;
-  });
-  for (int k = 0; k < columns; ++k) variance[j + k] = sums[k] / count;
-}
-
-// Columns are shared out, a strip at a time: a sum is never cut.
+// Calls body(columns) for a run of columns at a time, whatever the run: a sum is never cut.
 template <class T, class Body>
-GRADWELL_INLINE void over_strips(Context context, Matrix<const T> x, Body&& body) {
-  const Index tasks = (x.columns + strip_columns<T> - 1) / strip_columns<T>;
+GRADWELL_INLINE void over_columns(Context context, Matrix<const T> x, Body&& body) {
+  const Index strips = (x.columns + strip_columns<T> - 1) / strip_columns<T>;
+  Index tasks = (x.columns + most_columns - 1) / most_columns;
+  if (tasks < context.threads) tasks = strips < context.threads ? strips : context.threads;
   parallel_for(context, tasks, x.rows * x.columns * element_weight, [&](Index task) {
-    const Index first = task * strip_columns<T>;
-    const Index last = first + strip_columns<T> < x.columns ? first + strip_columns<T> : x.columns;
-    for_each_strip<T>(first, last, body);
+    Columns<T> columns;
+    columns.first = strips * task / tasks * strip_columns<T>;
+    const Index end = strips * (task + 1) / tasks * strip_columns<T>;
+    columns.count = (end < x.columns ? end : x.columns) - columns.first;
+    body(columns);
+  });
+}
+
+// A few vectors of what columns have in common, in registers while some rows go by.
+template <class T, int Vectors>
+struct Held {
+  Pack<T> value[Vectors];
+  explicit Held(const T* from) {  // arrays of Columns have room for whole vectors
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) value[v] = load(from + v * lanes<T>);
+  }
+};
+
+// Calls body(begin, end, k, vectors, n): some rows of a strip of columns, block by block. The second time over the same
+// rows it is `upward`: the last of them are still in the cache.
+template <class T, class Body>
+GRADWELL_INLINE void for_each_block(const Columns<T>& c, Index rows, Index high, bool upward, Body&& body) {
+  const Index blocks = (rows + high - 1) / high;
+  for (Index block = 0; block < blocks; ++block) {
+    const Index begin = (upward ? blocks - 1 - block : block) * high;
+    const Index end = begin + high < rows ? begin + high : rows;
+    for_each_strip<T>(0, c.count, [&](Index k, auto vectors, int last) { body(begin, end, k, vectors, last); });
+  }
+}
+
+// Adds up two kinds of terms(row, held mean, k, n, v, one, two) for all rows; sums[kind][k] is the sum down column k.
+template <class T, class Terms>
+GRADWELL_INLINE void sum_down(Columns<T>& c, Index rows, Terms&& terms) {
+  for (Index k = 0; k < most_columns; ++k) c.sums[0][k] = c.sums[1][k] = 0;
+  for_each_block(c, rows, sum_rows, false, [&](Index begin, Index end, Index k, auto vectors, int last) {
+    constexpr int wide = vectors.value;
+    const int n = wide > 1 ? lanes<T> : last;
+    const Held<T, wide> high(c.high + k), low(c.low + k);
+    Pack<T> one[wide] = {}, two[wide] = {};
+    for (Index row = begin; row < end; ++row)
+#pragma GCC unroll 4
+      for (int v = 0; v < wide; ++v)
+        terms(row, k + v * lanes<T>, n, high.value[v], low.value[v], one[v], two[v]);
+#pragma GCC unroll 4
+    for (int v = 0; v < wide; ++v) {
+      add_wide<T>(c.sums[0] + k + v * lanes<T>, one[v]);
+      add_wide<T>(c.sums[1] + k + v * lanes<T>, two[v]);
+    }
+  });
+}
+
+// Mean and variance in one pass, by differences from the mean of the first rows; where that is far from the mean of
+// all, as behind an outlier, their squares cancel, and a second pass takes them from the mean itself.
+template <class T>
+GRADWELL_INLINE void moments(Columns<T>& c, Matrix<const T> x, double* mean, double* variance) {
+  const double count = static_cast<double>(x.rows);
+  const auto pass = [&] {
+    c.set_mean(mean);
+    sum_down(c, x.rows, [&](Index row, Index k, int n, Pack<T> high, Pack<T> low, Pack<T>& sum, Pack<T>& squares) {
+      Pack<T> d = load_n<T>(x.data + row * x.stride + c.first + k, n) - high - low;
+      sum += d;
+      squares = fma(d, d, squares);
+    });
+  };
+  const Index some = x.rows < sum_rows ? x.rows : sum_rows;
+  for (Index k = c.first; k < c.first + c.count; ++k) {
+    mean[k] = 0;
+    for (Index row = 0; row < some; ++row) mean[k] += static_cast<double>(x.data[row * x.stride + k]);
+    mean[k] /= static_cast<double>(some);
+  }
+  pass();
+  bool far = false;
+  for (Index k = 0; k < c.count; ++k) {
+    const double off = c.sums[0][k] / count;
+    mean[c.first + k] = static_cast<double>(c.high[k]) + static_cast<double>(c.low[k]) + off;
+    variance[c.first + k] = c.sums[1][k] / count - off * off;
+    far = far || off * off > 16 * variance[c.first + k];
+  }
+  if (!far) return;
+  pass();
+  for (Index k = 0; k < c.count; ++k) variance[c.first + k] = c.sums[1][k] / count;
+}
+
+template <class T, class F>
+GRADWELL_INLINE void normalise(Columns<T>& c, F f, Matrix<const T> x, const T* gamma, const T* beta, const double* mean,
+                               const double* variance, double epsilon, Matrix<T> z, Matrix<T> y) {
+  c.set_mean(mean);
+  c.set_slope(gamma, variance, epsilon);
+  for (Index k = 0; k < c.count; ++k) c.offset[k] = beta ? beta[c.first + k] : T(0);
+  for_each_block(c, x.rows, block_rows, true, [&](Index begin, Index end, Index k, auto vectors, int last) {
+    constexpr int wide = vectors.value;
+    const int n = wide > 1 ? lanes<T> : last;
+    const Held<T, wide> high(c.high + k), low(c.low + k), slope(c.slope + k), offset(c.offset + k);
+    for (Index row = begin; row < end; ++row)
+#pragma GCC unroll 4
+      for (int v = 0; v < wide; ++v) {
+        const Index at = c.first + k + v * lanes<T>;
+        const Pack<T> d = load_n<T>(x.data + row * x.stride + at, n) - high.value[v] - low.value[v];
+        const Pack<T> value = fma(d, slope.value[v], offset.value[v]);
+        if (z.data) store_n<T>(z.data + row * z.stride + at, value, n);
+        store_n<T>(y.data + row * y.stride + at, f.value(value), n);
+      }
   });
 }
 
@@ -105,10 +156,9 @@ void forward(Context context, Matrix<const T> x, const T* gamma, const T* beta, 
              Matrix<T> z, Matrix<T> y, double* mean, double* variance) {
   if (x.rows == 0) return;
   with_functor<T>(activation, [&](auto f) {
-    over_strips(context, x, [&](Index j, auto vectors, int last) {
-      moments<T, vectors.value>(x, j, last, mean, variance);
-      const Strip<T, vectors.value> strip(gamma, beta, mean, variance, epsilon, j, last);
-      normalise(strip, f, x, z, y, j, last);
+    over_columns(context, x, [&](Columns<T>& c) {
+      moments(c, x, mean, variance);
+      normalise(c, f, x, gamma, beta, mean, variance, epsilon, z, y);
     });
   });
 }
@@ -117,53 +167,49 @@ template <class T>
 void inference(Context context, Matrix<const T> x, const T* gamma, const T* beta, const double* mean,
                const double* variance, double epsilon, Activation activation, Matrix<T> z, Matrix<T> y) {
   with_functor<T>(activation, [&](auto f) {
-    over_strips(context, x, [&](Index j, auto vectors, int last) {
-      const Strip<T, vectors.value> strip(gamma, beta, mean, variance, epsilon, j, last);
-      normalise(strip, f, x, z, y, j, last);
-    });
+    over_columns(context, x,
+                 [&](Columns<T>& c) { normalise(c, f, x, gamma, beta, mean, variance, epsilon, z, y); });
   });
 }
 
+// dx = slope (delta - offset - (x - mean) product): what is taken off are averages.
 template <class T>
 void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T* gamma, const double* mean,
               const double* variance, double epsilon, bool constant, T* dgamma, T* dbeta, Matrix<T> dx) {
-  const double share = constant || x.rows == 0 ? 0.0 : 1.0 / static_cast<double>(x.rows);
-  over_strips(context, x, [&](Index j, auto vectors, int last) {
-    constexpr int count = vectors.value;
-    const Strip<T, count> strip(gamma, nullptr, mean, variance, epsilon, j, last);
-    const auto at = [&](const auto& m, Index row, int v) {
-      return load_n<T>(m.data + row * m.stride + j + v * lanes<T>, count > 1 ? lanes<T> : last);
+  over_columns(context, x, [&](Columns<T>& c) {
+    const auto at = [&](const auto& m, Index row, Index k, int n) {
+      return load_n<T>(m.data + row * m.stride + c.first + k, n);
     };
-    alignas(64) double of_delta[count * lanes<T>], of_product[count * lanes<T>];
-    const bool summing = dgamma || dbeta || !constant;
-    if (summing) {
-      column_sums<T, count>(x.rows, of_delta, [&](Index row, int v) { return at(delta, row, v); });
-      column_sums<T, count>(x.rows, of_product,
-                            [&](Index row, int v) { return at(delta, row, v) * strip.normal(at(x, row, v), v); });
-      const int columns = (count - 1) * lanes<T> + last;
-      for (int k = 0; k < columns; ++k) {
-        if (dbeta) dbeta[j + k] = static_cast<T>(of_delta[k]);
-        if (dgamma) dgamma[j + k] = static_cast<T>(of_product[k]);
-      }
+    c.set_mean(mean);
+    c.set_slope(gamma, variance, epsilon);
+    sum_down(c, x.rows, [&](Index row, Index k, int n, Pack<T> high, Pack<T> low, Pack<T>& sum, Pack<T>& products) {
+      const Pack<T> d = at(delta, row, k, n);
+      sum += d;
+      products = fma(d, at(x, row, k, n) - high - low, products);
+    });
+    for (Index k = 0; k < c.count; ++k) {
+      const double rstd = 1.0 / __builtin_sqrt(variance[c.first + k] + epsilon);
+      const double products = c.sums[1][k] * rstd, count = static_cast<double>(x.rows);
+      if (dbeta) dbeta[c.first + k] = static_cast<T>(c.sums[0][k]);
+      if (dgamma) dgamma[c.first + k] = static_cast<T>(products);
+      c.offset[k] = constant ? T(0) : static_cast<T>(c.sums[0][k] / count);
+      c.product[k] = constant ? T(0) : static_cast<T>(products * rstd / count);
     }
     if (!dx.data) return;
-    Pack<T> mean_delta[count], mean_product[count], slope[count];
-    alignas(64) T a[lanes<T>], b[lanes<T>];
-    for (int v = 0; v < count; ++v) {
-      for (int k = 0; k < lanes<T>; ++k) {
-        a[k] = summing ? static_cast<T>(of_delta[v * lanes<T> + k] * share) : T(0);
-        b[k] = summing ? static_cast<T>(of_product[v * lanes<T> + k] * share) : T(0);
-      }
-      mean_delta[v] = load(a);
-      mean_product[v] = load(b);
-      slope[v] = strip.gamma[v] * strip.rstd[v];
-    }
-    for (Index row = 0; row < x.rows; ++row)
+    for_each_block(c, x.rows, block_rows, true, [&](Index begin, Index end, Index k, auto vectors, int last) {
+      constexpr int wide = vectors.value;
+      const int n = wide > 1 ? lanes<T> : last;
+      const Held<T, wide> high(c.high + k), low(c.low + k), slope(c.slope + k), offset(c.offset + k);
+      const Held<T, wide> product(c.product + k);
+      for (Index row = begin; row < end; ++row)
 #pragma GCC unroll 4
-      for (int v = 0; v < count; ++v) {
-        const Pack<T> rest = at(delta, row, v) - mean_delta[v] - strip.normal(at(x, row, v), v) * mean_product[v];
-        store_n<T>(dx.data + row * dx.stride + j + v * lanes<T>, rest * slope[v], count > 1 ? lanes<T> : last);
-      }
+        for (int v = 0; v < wide; ++v) {
+          const Index j = k + v * lanes<T>;
+          const Pack<T> d = at(x, row, j, n) - high.value[v] - low.value[v];
+          const Pack<T> rest = at(delta, row, j, n) - offset.value[v] - d * product.value[v];
+          store_n<T>(dx.data + row * dx.stride + c.first + j, rest * slope.value[v], n);
+        }
+    });
   });
 }
 

@@ -22,13 +22,15 @@ GRADWELL_INLINE void add_wide(double* sums, Pack<T> x) {
   }
 }
 
-// sums[v * lanes + j] = sum over rows of term(row, v)[j], `group` rows at a time in T and from there in double.
+// So many rows are summed in T, and from there in double.
+constexpr Index sum_rows = 8;
+
+// sums[v * lanes + j] = sum over rows of term(row, v)[j].
 template <class T, int Vectors, class Term>
 GRADWELL_INLINE void column_sums(Index rows, double* sums, Term&& term) {
-  constexpr Index group = 8;
   for (int k = 0; k < Vectors * lanes<T>; ++k) sums[k] = 0;
-  for (Index first = 0; first < rows; first += group) {
-    const Index last = first + group < rows ? first + group : rows;
+  for (Index first = 0; first < rows; first += sum_rows) {
+    const Index last = first + sum_rows < rows ? first + sum_rows : rows;
     Pack<T> part[Vectors] = {};
     for (Index row = first; row < last; ++row)
 #pragma GCC unroll 4
