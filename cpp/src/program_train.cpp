@@ -115,18 +115,23 @@ ClipEntry Program<T>::update(Context context, const StepRule& step, const ClipPl
   StepRule rule = step;
   rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
   rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
-  double bound = largest_in(context, parameters_.data());
-  velocity_bound_ = states() > 0 ? largest_in(context, states_[0].data()) : 0;
   const double steepest = largest_in(context, gradients_.data());
-  check(check_step(context, steepest, rule, &bound) != Fault::gradient, "update",
+  const double most = largest_in(context, parameters_.data());
+  const bool heavy = rule.kind == OptimizerKind::momentum || rule.kind == OptimizerKind::nesterov;
+  const double velocity = heavy ? largest_in(context, states_[0].data()) : 0;
+  const auto fault_of = [&](double gradient, double* bound) {
+    *bound = most;
+    velocity_bound_ = velocity;
+    return check_step(context, gradient, rule, bound);
+  };
+  double bound = 0;
+  check(fault_of(steepest, &bound) != Fault::gradient, "update",
         "the gradient has a NaN or an infinity, or its square would overflow; no parameter was changed");
-  bound = largest_in(context, parameters_.data());
-  velocity_bound_ = states() > 0 ? largest_in(context, states_[0].data()) : 0;
-  const ClipEntry entry = plan.kind == ClipKind::none ? ClipEntry{0, 0, -1} : clip(context, plan);
-  const Fault fault =
-      check_step(context, std::fmin(steepest, plan.kind == ClipKind::none ? steepest : entry.after), rule, &bound);
+  const bool clips = plan.kind != ClipKind::none;
+  const ClipEntry entry = clips ? clip(context, plan) : ClipEntry{0, 0, -1};
+  const Fault fault = fault_of(clips ? std::fmin(steepest, entry.after) : steepest, &bound);
   check(fault != Fault::update, "update", "the step of learning_rate ", rule.learning_rate, " from parameters up to ",
-        bound, " would overflow; no parameter was changed");
+        most, " would overflow; no parameter was changed");
   kept_ = 0;
   on_threads(context, static_cast<double>(size_), [&](Context c) { step_parameters(c, 0, rule, nullptr, true); });
   std::fill(slice_scales_.begin(), slice_scales_.end(), 1.0);

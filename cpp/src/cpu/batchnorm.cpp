@@ -87,8 +87,7 @@ GRADWELL_INLINE void sum_down(Columns<T>& c, Index rows, Terms&& terms) {
     Pack<T> one[wide] = {}, two[wide] = {};
     for (Index row = begin; row < end; ++row)
 #pragma GCC unroll 4
-      for (int v = 0; v < wide; ++v)
-        terms(row, k + v * lanes<T>, n, high.value[v], low.value[v], one[v], two[v]);
+      for (int v = 0; v < wide; ++v) terms(row, k + v * lanes<T>, n, high.value[v], low.value[v], one[v], two[v]);
 #pragma GCC unroll 4
     for (int v = 0; v < wide; ++v) {
       add_wide<T>(c.sums[0] + k + v * lanes<T>, one[v]);
@@ -167,8 +166,7 @@ template <class T>
 void inference(Context context, Matrix<const T> x, const T* gamma, const T* beta, const double* mean,
                const double* variance, double epsilon, Activation activation, Matrix<T> z, Matrix<T> y) {
   with_functor<T>(activation, [&](auto f) {
-    over_columns(context, x,
-                 [&](Columns<T>& c) { normalise(c, f, x, gamma, beta, mean, variance, epsilon, z, y); });
+    over_columns(context, x, [&](Columns<T>& c) { normalise(c, f, x, gamma, beta, mean, variance, epsilon, z, y); });
   });
 }
 

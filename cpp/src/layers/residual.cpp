@@ -1,5 +1,7 @@
 #include "layers/residual.h"
 
+#include <algorithm>
+
 namespace gradwell {
 
 template <class T>
@@ -10,9 +12,10 @@ void JointLayer<T>::bind_memory(T* kept, Index batch, Index stride) {
     return start;
   };
   this->stride_ = stride;
-  this->error_ = shares_error() ? branch_->error(batch).data : take();
+  this->error_ = branch_->error(batch).data;
   this->y_ = in_place() ? const_cast<T*>(branch_->output(batch).data) : take();
   this->z_ = this->part_.keeps_input() ? take() : nullptr;
+  if (learned_) products_ = Block<double>((batch + part_rows - 1) / part_rows);
 }
 
 template <class T>
@@ -32,14 +35,22 @@ void JointLayer<T>::forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) {
 }
 
 template <class T>
-void JointLayer<T>::backward_input(const Pass<T>& pass, Matrix<const T>, Rows rows, Derivative<T>, Matrix<T> dx) {
-  if (dx.data == this->error_) return;
-  pass.kernels.residual.scaled(pass.context, as_const(this->error_rows(rows)), scale(), rows_of(dx, rows));
+void JointLayer<T>::backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T>, Matrix<T>) {
+  const Matrix<T> error = this->error_rows(rows);
+  for (Index row = 0; learned_ && row < rows.count; row += part_rows) {
+    const Rows group = {row, std::min(part_rows, rows.count - row)};
+    products_.data()[(rows.first + row) / part_rows] =
+        pass.kernels.residual.dot(pass.context, as_const(rows_of(error, group)), rows_of(rows_of(x, rows), group));
+  }
+  if (scale() != T(1)) pass.kernels.residual.scaled(pass.context, as_const(error), scale(), error);
 }
 
 template <class T>
-void JointLayer<T>::backward_others(const Pass<T>& pass, Matrix<const T> x) {
-  if (learned_) *dscale_ = static_cast<T>(pass.kernels.residual.dot(pass.context, as_const(this->error(x.rows)), x));
+void JointLayer<T>::backward_others(const Pass<T>&, Matrix<const T> x) {
+  if (!learned_) return;
+  double sum = 0;
+  for (Index group = 0; group < (x.rows + part_rows - 1) / part_rows; ++group) sum += products_.data()[group];
+  *dscale_ = static_cast<T>(sum);
 }
 
 template <class T>

@@ -1,8 +1,8 @@
 // The joint that closes a residual block: y = f(skip + scale * branch).
 //
-// Its input is the branch's output; the skip connection's comes from another layer, or from the network's input. Where
-// the scale is 1, the branch's error is the joint's and is kept once; where the branch ends linear, its output is added
-// to in place.
+// Its input is the branch's output; the skip connection's comes from another layer, or from the network's input. The
+// branch's error is made of the joint's in its place, once the skip connection has been given it; where the branch ends
+// linear and the scale is fixed, its output is added to in place too.
 #pragma once
 
 #include "layers/activation.h"
@@ -21,9 +21,7 @@ class JointLayer final : public ActivatedLayer<T> {
         fixed_(static_cast<T>(scale)),
         learned_(scale_slice != nullptr),
         scale_offset_(scale_slice ? scale_slice->offset : 0) {}
-  int kept_matrices() const override {
-    return (shares_error() ? 0 : 1) + (in_place() ? 0 : 1) + (this->part_.keeps_input() ? 1 : 0);
-  }
+  int kept_matrices() const override { return (in_place() ? 0 : 1) + (this->part_.keeps_input() ? 1 : 0); }
   void bind_memory(T* kept, Index batch, Index stride) override;
   void bind_parameters(T* parameters, T* gradients) override;
   double reach(double input) const override { return learned_ ? input * static_cast<double>(this->outputs_) : 0; }
@@ -33,8 +31,7 @@ class JointLayer final : public ActivatedLayer<T> {
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:
-  bool shares_error() const { return !learned_ && fixed_ == T(1); }
-  bool in_place() const { return shares_error() && !branch_->keeps_output(); }
+  bool in_place() const { return !learned_ && !branch_->keeps_output(); }
   Matrix<const T> skip(const Pass<T>& pass, Index batch) const { return skip_ ? skip_->output(batch) : pass.input; }
   T scale() const { return learned_ ? *scale_ : fixed_; }
 
@@ -44,6 +41,7 @@ class JointLayer final : public ActivatedLayer<T> {
   bool learned_;
   Index scale_offset_;
   T *scale_ = nullptr, *dscale_ = nullptr;
+  Block<double> products_;  // by group of part_rows rows: sums of error times branch, the gradient of the scale
 };
 
 }  // namespace gradwell
