@@ -61,9 +61,10 @@ class Plain:
         if name == "adaptive":
             found = {}
             for key, g in gradients.items():
-                g, weight = (np.array(a).reshape(-1, a.shape[1] if a.ndim > 1 else 1) for a in (g, parameters[key]))
-                reference.clip_adaptive(g, weight, limit, floor=self.settings["floor"])
-                found[key] = g.reshape(g.shape)
+                shape = (-1, g.shape[1] if g.ndim > 1 else 1)
+                unit, weight = g.reshape(shape).copy(), parameters[key].reshape(shape)
+                reference.clip_adaptive(unit, weight, limit, floor=self.settings["floor"])
+                found[key] = unit.reshape(g.shape)
             return found
         size = norm(gradients.values())
         return {key: g * (self.allowed(size) / size if i == 0 else 1) for i, (key, g) in enumerate(gradients.items())}
@@ -89,7 +90,7 @@ def test_a_fit_is_the_plain_rule_step_by_step(name, stats, rng):
         after.append(norm(clipped.values()))
         causes.append(max(gradients, key=lambda key: norm([gradients[key]])))
         for key, view in twin.parameters.items():
-            view -= 0.5 * clipped[key]
+            view[...] = view - 0.5 * clipped[key]
     settings = {"batch_size": 10, "shuffle": False, "stats": stats, "clip": CLIPS[name]}
     history = gw.fit(net, (x, y), loss="softmax_cross_entropy", optimizer=gw.SGD(0.5), **settings)
     for key, view in net.parameters.items():
