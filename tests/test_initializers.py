@@ -15,7 +15,7 @@ from gradwell import initializers
 N_IN, N_OUT = 300, 200
 N = N_IN * N_OUT
 
-# Variances of gradwell's rules: shared/references.md, section 3; kurtosis 3 is normal, 1.8 uniform.
+# Variances of gradwell's rules: docs/initialization.md; kurtosis 3 is normal, 1.8 uniform.
 WEIGHTS = {
     "nielsen": (1 / N_IN, 3.0),
     "glorot": (2 / (N_IN + N_OUT), 1.8),
@@ -80,7 +80,7 @@ def test_orthogonal_signs_are_uniform():
 
 @pytest.mark.parametrize("init", initializers.NAMES)
 def test_one_seed_is_the_same_weights_in_both_dtypes_up_to_rounding(init):
-    bias = "zeros" if init == "orthogonal" else init
+    bias = "zeros" if init in ("orthogonal", "identity", "sparse") else init
     nets = [gw.mlp([7, 5, 3], init=init, bias_init=bias, seed=6, dtype=d) for d in ("float32", "float64")]
     for name, single in nets[0].parameters.items():
         double = nets[1].parameters[name]
@@ -165,3 +165,106 @@ def test_a_sampler_of_the_wrong_shape_is_refused():
 
     with pytest.raises(ValueError, match=r"drew shape \(1,\) for 0.weight; needs \(3, 2\)"):
         gw.mlp([3, 2], init=Broken())
+
+
+@pytest.mark.parametrize("activation", gw.kernels.ACTIVATIONS)
+def test_kumar_is_its_formula_for_the_activation_behind(activation):
+    zero = np.zeros(1)
+    value = float(gw.reference.activation_forward(zero, activation)[0])
+    slope = float(gw.reference.activation_derivative(zero, activation)[0])
+    kinked = {"relu": 2.0, "leaky_relu": 2 / 1.0001, "selu": 1.0}
+    expected = kinked[activation] if activation in kinked else 1 / (slope**2 * (1 + value**2))
+    behind = gw.layers.activation_layer(activation)
+    net = gw.Network([gw.Dense(N_OUT, init="kumar"), behind], input_shape=N_IN, seed=1, dtype="float64")
+    assert_moments(net.parameters["0.weight"], 0.0, expected / N_IN, 3.0)
+
+
+def test_kumar_for_logistic_units_is_the_published_constant():
+    assert math.sqrt(initializers.KUMAR_FACTORS["sigmoid"]) == pytest.approx(3.578, abs=5e-4)
+    assert initializers.KUMAR_FACTORS["sigmoid"] == pytest.approx(12.8, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n_in", "mean"), [(300, -8 / 300), (4, -1.0)])
+def test_yilmaz_poli_has_a_negative_mean(n_in, mean):
+    net = gw.Network([gw.Dense(15000, init="yilmaz-poli")], input_shape=n_in, seed=1, dtype="float64")
+    assert_moments(net.parameters["0.weight"], mean, 1 / n_in, 3.0)
+
+
+def test_identity_and_sparse():
+    net = gw.Network(
+        [gw.Dense(5, init="identity"), gw.Dense(40, init={"name": "sparse", "nonzeros": 3})], input_shape=5
+    )
+    np.testing.assert_array_equal(net.parameters["0.weight"], np.eye(5))
+    weight = net.parameters["1.weight"]
+    np.testing.assert_array_equal((weight != 0).sum(axis=0), np.full(40, 3))
+    assert len({tuple(np.flatnonzero(column)) for column in weight.T}) > 3
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_lsuv_brings_every_variance_near_one(activation, rng):
+    x = rng.normal(size=(300, 20)) * 7
+    layers = [gw.Residual(gw.Dense(20), gw.layers.activation_layer(activation)), gw.Dense(30)]
+    layers += [layer for _ in range(12) for layer in (gw.layers.activation_layer(activation), gw.Dense(30))]
+    net = gw.Network(layers, input_shape=20, seed=0, dtype="float64")
+    gw.initialize(net, "lsuv", data=x, seed=3)
+    value = x + gw.kernels.activation_forward(x @ net.parameters["0.0.weight"], activation)
+    assert abs((x @ net.parameters["0.0.weight"]).var() - 1) < 0.1
+    for name in [f"{i}.weight" for i in range(1, 26, 2)]:
+        z = value @ net.parameters[name]
+        assert abs(z.var() - 1) < 0.1, name
+        value = gw.kernels.activation_forward(z, activation)
+
+
+def test_initialize_by_name_redraws_and_forgets(rng):
+    x, y = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+    net = gw.mlp([6, 200, 3], activation="sigmoid", seed=0)
+    gw.fit(net, (x, y), loss="quadratic", optimizer=gw.Adam(0.1))
+    gw.initialize(net, "kumar", seed=4)
+    assert net.training_state is None
+    assert net.program.updates == 0
+    assert net.parameters["0.weight"].std() == pytest.approx(math.sqrt(12.8 / 6), rel=0.1)
+    first = np.array(net.parameters["0.weight"])
+    gw.initialize(net, {"name": "kumar", "activation": "tanh"}, seed=4)
+    np.testing.assert_allclose(net.parameters["0.weight"], first / math.sqrt(12.8), rtol=1e-6)
+
+
+def test_zero_last_and_fixup_change_the_branches():
+    def make():
+        blocks = [gw.Residual(gw.Dense(4), gw.ReLU(), gw.Dense(4)), gw.Residual(gw.Dense(4), gw.BatchNorm())]
+        return gw.Network([gw.Dense(4), *blocks, gw.Dense(2)], input_shape=4, seed=0)
+
+    net, before = make(), make()
+    gw.initialize(net, "zero-last")
+    assert (net.parameters["1.2.weight"] == 0).all()
+    assert (net.parameters["2.1.gamma"] == 0).all()
+    for name in ("1.0.weight", "2.0.weight", "3.weight"):
+        np.testing.assert_array_equal(net.parameters[name], before.parameters[name])
+    net = make()
+    gw.initialize(net, "fixup")
+    np.testing.assert_allclose(net.parameters["1.0.weight"], before.parameters["1.0.weight"] / 2**0.5, rtol=1e-6)
+    assert (net.parameters["1.2.weight"] == 0).all()
+    plain = gw.mlp([4, 3, 2], seed=0)
+    gw.initialize(plain, "zero-last")
+    assert (plain.parameters["2.weight"] == 0).all()
+    with pytest.raises(ValueError, match=r'\[initialize\] "fixup" needs residual blocks'):
+        gw.initialize(plain, "fixup")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda n: gw.initialize(n, "best"), r'\[initialize\] init is "best"; needs one of nielsen'),
+        (lambda n: gw.initialize(n, "lsuv"), r'\[initialize\] data is None; "lsuv" needs samples'),
+        (lambda n: gw.initialize(n, "lsuv", data=np.ones((1, 4))), r"\[initialize\] data has 1 rows"),
+        (lambda n: gw.initialize(n, "lsuv", data=np.ones((5, 3))), r"\[initialize\] data has shape \(5, 3\)"),
+        (lambda n: gw.initialize(n, "he", seed=-1), r"\[initialize\] seed is -1"),
+        (lambda _: gw.initialize(3, "he"), r"\[initialize\] network is of type int"),
+        (lambda n: gw.initialize(n, {"name": "kumar", "activation": "sine"}), r'\[kumar\] activation is "sine"'),
+    ],
+)
+def test_bad_initialisations_are_named_and_change_nothing(call, message):
+    net = gw.mlp([4, 3, 2], seed=0)
+    before = net.snapshot()
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(net)
+    np.testing.assert_equal(net.snapshot(), before)

@@ -18,7 +18,17 @@ PYTHON_ROWS = (
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
     {"network"},
     {
-        *{"callbacks", "clipping", "gradients", "history", "nonfinite", "optimizers", "progress", "sampling"},
+        *{
+            "callbacks",
+            "clipping",
+            "gradients",
+            "history",
+            "initializing",
+            "nonfinite",
+            "optimizers",
+            "progress",
+            "sampling",
+        },
         *{"statistics", "storage", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},

@@ -61,6 +61,19 @@ py::object forward(Program<T>& program, const py::object& x, bool training, std:
   return std::move(y.owner);
 }
 
+// A copy of what a stage read in the last forward pass.
+template <class T>
+py::object stage_input(const Program<T>& program, std::size_t stage) {
+  check(stage < program.stages().size(), "stage_input", "stage is ", stage, "; the network has ",
+        program.stages().size());
+  const Matrix<const T> from = program.stage_input(stage);
+  auto to = output_matrix<T>(from.rows, from.columns);
+  for (Index row = 0; row < from.rows; ++row)
+    std::copy(from.data + row * from.stride, from.data + row * from.stride + from.columns,
+              to.view.data + row * to.view.stride);
+  return std::move(to.owner);
+}
+
 template <class T>
 py::object backward(Program<T>& program, const py::object& dy, bool flush) {
   const auto upstream = input_matrix<T>("backward", "dy", dy, "the network");
@@ -234,6 +247,7 @@ void register_type(py::module_& m, const char* name) {
           py::arg("clip"), py::arg("state"))
       .def("penalty", [](const Program<T>& program) { return call([&](Context c) { return program.penalty(c); }); })
       .def("forward", forward<T>, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"), flush)
+      .def("stage_input", stage_input<T>, py::arg("stage"))
       .def("backward", backward<T>, py::arg("dy"), flush)
       .def("predict", predict<T>, py::arg("x"), py::arg("batch"), flush)
       .def("evaluate", evaluate<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("batch"), flush)

@@ -19,6 +19,7 @@ from gradwell.clipping import (
 )
 from gradwell.gradients import gradients
 from gradwell.history import History
+from gradwell.initializing import initialize
 from gradwell.layers import (
     ELU,
     GELU,
@@ -101,6 +102,7 @@ __all__ = [
     "datasets",
     "fit",
     "gradients",
+    "initialize",
     "initializers",
     "kernels",
     "load",

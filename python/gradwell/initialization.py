@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import initializers
-from gradwell.initializers import Initializer
+from gradwell.initializers import Initializer, Kumar
 from gradwell.layers import Activation, BatchNorm, Dense, Layer, LayerNorm, PReLU, Residual, walk
 from gradwell.layers.residual import LEARNED
 
@@ -43,6 +43,8 @@ def initializers_of(layer: Dense, following: Layer | None) -> tuple[Initializer,
     activation = following.activation if isinstance(following, Activation) else "identity"
     activation = "prelu" if isinstance(following, PReLU) else activation
     init = initializers.get(layer.init or initializers.usual_for(activation))
+    if isinstance(init, Kumar) and init.activation is None:
+        init = Kumar(activation)
     usual_bias = "nielsen" if init.describe()["name"] == "nielsen" else "zeros"
     return init, initializers.get(layer.bias_init or usual_bias)
 

@@ -177,7 +177,8 @@ class Program {
   void forward(Context, Matrix<const T> x, Matrix<T> y, Mode);
   // Fills the gradient block from dC/dy of the batch last sent forward; writes dC/dx.
   void backward(Context, Matrix<const T> dy, Matrix<T> dx);
-  bool can_go_backward(Index batch) const { return kept_ == batch; }
+  // What a stage read in the last forward pass; valid until the next call.
+  Matrix<const T> stage_input(std::size_t stage) const { return input_of(stage, kept_); }
 
   void predict(Context, Matrix<const T> x, Matrix<T> y, Index batch);
   LossResult evaluate(Context, LossKind, const Samples<T>&, Index batch);
