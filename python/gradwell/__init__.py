@@ -47,12 +47,14 @@ from gradwell.statistics import GradientRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, initializers, reference
+    from gradwell import callbacks, datasets, initializers, reference, theory
     from gradwell.storage import load
+    from gradwell.theory import forecast
 
 __version__ = build_info()["version"]
 
-_ON_DEMAND = ("datasets", "experiments", "reference", "report")
+_FROM = {"load": "gradwell.storage", "forecast": "gradwell.theory"}
+_ON_DEMAND = ("datasets", "experiments", "reference", "report", "theory")
 
 __all__ = [
     "ELU",
@@ -101,6 +103,7 @@ __all__ = [
     "clip_by_value",
     "datasets",
     "fit",
+    "forecast",
     "gradients",
     "initialize",
     "initializers",
@@ -111,14 +114,15 @@ __all__ = [
     "reference",
     "schedules",
     "set_num_threads",
+    "theory",
     "z_clip",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import the larger parts when they are first asked for: `import gradwell` costs little more than NumPy."""
-    if name == "load":
-        return import_module("gradwell.storage").load
+    if name in _FROM:
+        return getattr(import_module(_FROM[name]), name)
     if name in _ON_DEMAND:
         return import_module(f"gradwell.{name}")
     raise AttributeError(f"module 'gradwell' has no attribute '{name}'")
