@@ -23,6 +23,12 @@ EXPERIMENTS: Final[dict[str, Entry]] = {
     "nielsen-curves": Entry("nielsen_curves", "how fast each hidden layer learns over 500 epochs"),
     "nielsen-depth": Entry("nielsen_depth", "validation accuracy with one to four hidden layers"),
     "neuron-chain": Entry("neuron_chain", "a gradient as a product, factor by factor, against backpropagation"),
+    "sigmoid-rescue": Entry("sigmoid_rescue", "deep logistic networks, and the cures that make them learn"),
+    "batchnorm-explodes": Entry("batchnorm_explodes", "batch norm without skip connections lets the gradient explode"),
+    "residual-depth": Entry("residual_depth", "20, 110 and 1001 layers: plain, residual and ReZero"),
+    "ioffe-szegedy": Entry("ioffe_szegedy", "batch norm in a logistic network, as first published"),
+    "trainable-depth": Entry("trainable_depth", "how deep tanh networks train, against mean-field theory"),
+    "dead-relu": Entry("dead_relu", "which learning rates kill units, and what revives them"),
     "activation-derivatives": Entry("activation_derivatives", "every activation, its derivative and its bound"),
 }
 
