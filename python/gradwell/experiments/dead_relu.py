@@ -115,7 +115,7 @@ def summarise(killed: Array, start: Array, revived: Array) -> Result:
     seeds = killed.shape[1]
     notes = [
         "Medians of the seeds. A dead relu unit gets no gradient of its own: it comes back only if the layers before "
-        "it happen to move its inputs. A slope below 0 revives it at once, batch normalisation puts its inputs around 0.",
+        "it happen to move its inputs. A slope below 0 revives it at once, batch normalisation puts its inputs near 0.",
         *few_seeds(seeds, SEEDS),
     ]
     data = {
