@@ -113,7 +113,7 @@ def summarise(found: Mapping[tuple[str, int], Run], steps: int) -> Result:
         checks.append(Check(f"{kind}, {deepest} layers: seconds", one.seconds, 0.0, SECONDS))
     notes = [
         f"{steps} steps of {BATCH} images. The ratio is of the error signal's norm in the first hidden layer, or "
-        "behind the first block, to the last's, before training. A block whose branch starts at 0 hands the gradient on "
+        "behind the first block, to the last's, before training. A block whose branch starts at 0 hands it on "
         "as it is."
     ]
     headers = ["network", "layers", "‖δ‖ first / last", "accuracy %", "seconds"]
