@@ -36,7 +36,7 @@ class Job:
     """One row of the table."""
 
     name: str
-    kind: str  # step, dense, activation
+    kind: str  # step, dense, activation, batchnorm, layernorm, adamw
     sizes: tuple
     activation: str
     batch: int
@@ -95,6 +95,17 @@ def activation(name, size=65536):
     return Job(f"{name}, {size} floats", "activation", (size,), name, 1, 300, contestants, bars)
 
 
+def normalisation(kind, rows, columns, calls, *bars):
+    contestants = ("gradwell", "torch", "numpy")
+    return Job(f"{kind} {rows}×{columns}, both ways", kind, (columns,), "identity", rows, calls, contestants, bars)
+
+
+def adamw(numbers, calls):
+    bars = (Bar("torch", "gradwell", low=1.5), Bar("torch fused", "gradwell", low=1.0))
+    contestants = ("gradwell", "torch", "torch fused", "numpy")
+    return Job(f"AdamW, {numbers:,} numbers", "adamw", (numbers,), "identity", 1, calls, contestants, bars)
+
+
 JOBS = (
     step("[784,30,10] logistic, batch 10", (784, 30, 10), "sigmoid", 10, 1000, 2.5, epochs=3),
     step(
@@ -118,4 +129,8 @@ JOBS = (
     activation("elu"),
     activation("tanh"),
     activation("sigmoid"),
+    normalisation("batchnorm", 256, 1024, 100, Bar("torch", "gradwell", low=2.5)),
+    normalisation("batchnorm", 4096, 1024, 5, Bar("torch", "gradwell", low=1.5)),
+    normalisation("layernorm", 256, 1024, 100),
+    adamw(10_000_000, 3),
 )

@@ -169,3 +169,55 @@ def test_prelu(benchmark, roofline, rng, who):
         who,
     )
     roofline(2 * x.size, 2 * x.size)
+
+
+@each
+@pytest.mark.parametrize("kind", ["batchnorm", "layernorm"])
+def test_normalisation(benchmark, roofline, rng, kind, who):
+    x, dy = rng.normal(size=(2, 256, 256)).astype(np.float32)
+    gamma, beta = rng.normal(size=(2, 256)).astype(np.float32)
+
+    def run(module):
+        y, mean, variance = getattr(module, f"{kind}_forward")(x, gamma, beta)
+        return np.stack([y, getattr(module, f"{kind}_backward")(dy, x, gamma, mean, variance)[0]])
+
+    both(benchmark, f"{kind}, 256 x 256, both ways", lambda: run(kernels), lambda: run(reference), who, 1e-4)
+    roofline(20 * x.size, 5 * x.size)
+
+
+@each
+@pytest.mark.parametrize("rule", ["momentum", "adagrad", "rmsprop", "adam", "rprop"])
+def test_optimizer(benchmark, roofline, rng, rule, who):
+    states = {"rmsprop": 2, "adam": 2, "rprop": 2}.get(rule, 1)
+    start, gradient = rng.normal(size=(2, N)).astype(np.float32)
+    p, state = start.copy(), [np.zeros(N, np.float32) for _ in range(states)]
+
+    def step(module):
+        steps = [1] if rule == "adam" else []
+        getattr(module, f"{rule}_update")(p, gradient, *state, 1e-3, *steps)
+        return p
+
+    benchmark.group = f"{rule}, {N} floats"
+    benchmark(lambda: step(kernels if who == "gradwell" else reference))
+    roofline(15 * N, (3 + 2 * states) * N)
+
+
+@each
+def test_dropout(benchmark, roofline, rng, who):
+    x = rng.normal(size=(64, 64)).astype(np.float32)
+    both(
+        benchmark,
+        "dropout, 64 x 64",
+        lambda: kernels.dropout_forward(x, 0.5, seed=1)[0],
+        lambda: reference.dropout_forward(x, 0.5, seed=1)[0],
+        who,
+    )
+    roofline(40 * x.size, 3 * x.size)
+
+
+@each
+def test_clip_by_norm(benchmark, roofline, rng, who):
+    g = rng.normal(size=N).astype(np.float32)
+    benchmark.group = f"clip by norm, {N} floats"
+    benchmark(lambda: (kernels if who == "gradwell" else reference).clip_by_norm(g, 1e9))
+    roofline(2 * N, N)

@@ -72,7 +72,9 @@ def prepare(contestant, job):
     if job.kind == "step":
         return contestant.train, contestant.version, np.array(contestant.train(), np.float64)
     rng = np.random.default_rng(2)
-    shapes = ((job.batch, job.sizes[0]), job.sizes) if job.kind == "dense" else (job.sizes, job.sizes)
+    table = (job.batch, job.sizes[0])
+    first = table if job.kind in ("dense", "batchnorm", "layernorm") else job.sizes
+    shapes = (first, first if job.kind.endswith("norm") else job.sizes)
     call = getattr(contestant, job.kind)(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
     made = call()
     check = np.concatenate([np.asarray(a).ravel() for a in (made if isinstance(made, tuple) else (made,))])

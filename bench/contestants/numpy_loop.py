@@ -45,6 +45,34 @@ class NumPy:
     def dense(self, x, w):
         return lambda: x @ w
 
+    def batchnorm(self, x, dy):
+        return lambda: self.normalised(x, dy, 0)
+
+    def layernorm(self, x, dy):
+        return lambda: self.normalised(x, dy, 1)
+
+    def normalised(self, x, dy, axis):
+        centred = x - x.mean(axis=axis, keepdims=True)
+        root = np.sqrt((centred * centred).mean(axis=axis, keepdims=True) + np.float32(1e-5))
+        y = centred / root
+        rest = dy - dy.mean(axis=axis, keepdims=True) - y * (dy * y).mean(axis=axis, keepdims=True)
+        return y, rest / root
+
+    def adamw(self, p, g):
+        m, v = np.zeros_like(p), np.zeros_like(p)
+        step = 0
+
+        def update():
+            nonlocal step
+            step += 1
+            m[:] = np.float32(0.9) * m + np.float32(0.1) * g
+            v[:] = np.float32(0.999) * v + np.float32(0.001) * g * g
+            root = np.sqrt(v / np.float32(1 - 0.999**step)) + np.float32(1e-8)
+            p[:] = p * np.float32(1 - 1e-5) - np.float32(1e-3 / (1 - 0.9**step)) * m / root
+            return p
+
+        return update
+
     def activation(self, x, dy):
         def elu():
             y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))

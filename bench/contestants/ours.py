@@ -1,5 +1,6 @@
 """gradwell through its public interface: `fit` and `kernels`."""
 
+import numpy as np
 from jobs import RATE
 
 import gradwell as gw
@@ -33,6 +34,36 @@ class Gradwell:
 
     def dense(self, x, w):
         return lambda: gw.kernels.dense_forward(x, w)
+
+    def batchnorm(self, x, dy):
+        gamma, beta = np.ones(x.shape[1], np.float32), np.zeros(x.shape[1], np.float32)
+
+        def both():
+            y, mean, variance = gw.kernels.batchnorm_forward(x, gamma, beta)
+            return y, gw.kernels.batchnorm_backward(dy, x, gamma, mean, variance)[0]
+
+        return both
+
+    def layernorm(self, x, dy):
+        gamma, beta = np.ones(x.shape[1], np.float32), np.zeros(x.shape[1], np.float32)
+
+        def both():
+            y, mean, variance = gw.kernels.layernorm_forward(x, gamma, beta)
+            return y, gw.kernels.layernorm_backward(dy, x, gamma, mean, variance)[0]
+
+        return both
+
+    def adamw(self, p, g):
+        state = np.zeros_like(p), np.zeros_like(p)
+        step = 0
+
+        def update():
+            nonlocal step
+            step += 1
+            gw.kernels.adam_update(p, g, *state, 1e-3, step, weight_decay=0.01)
+            return p
+
+        return update
 
     def activation(self, x, dy):
         name = self.job.activation

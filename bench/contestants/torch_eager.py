@@ -9,7 +9,7 @@ ACTIVATIONS = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh}
 class Torch:
     def __init__(self, job, fused=False, compiled=False, stats=False):
         torch.set_num_threads(job.threads)
-        self.job, self.stats = job, stats
+        self.job, self.stats, self.fused = job, stats, fused
         self.version = f"torch {torch.__version__}"
         if job.kind != "step":
             return
@@ -62,6 +62,35 @@ class Torch:
     def dense(self, x, w):
         x, w = torch.from_numpy(x), torch.from_numpy(w)
         return lambda: torch.mm(x, w)
+
+    def both_ways(self, x, dy, layer):
+        x, dy = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+
+        def both():
+            x.grad = None
+            layer.zero_grad()
+            y = layer(x)
+            y.backward(dy)
+            return y.detach(), x.grad
+
+        return both
+
+    def batchnorm(self, x, dy):
+        return self.both_ways(x, dy, torch.nn.BatchNorm1d(x.shape[1]))
+
+    def layernorm(self, x, dy):
+        return self.both_ways(x, dy, torch.nn.LayerNorm(x.shape[1]))
+
+    def adamw(self, p, g):
+        parameter = torch.nn.Parameter(torch.from_numpy(p))
+        parameter.grad = torch.from_numpy(g)
+        optimizer = torch.optim.AdamW([parameter], lr=1e-3, weight_decay=0.01, fused=self.fused or None)
+
+        def update():
+            optimizer.step()
+            return parameter.detach()
+
+        return update
 
     def activation(self, x, dy):
         x, dy, ops = torch.from_numpy(x), torch.from_numpy(dy), torch.ops.aten

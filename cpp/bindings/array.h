@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "core/denormals.h"
+#include "core/pool.h"
 #include "gradwell/check.h"
 #include "gradwell/threads.h"
 #include "gradwell/types.h"
@@ -138,16 +140,29 @@ struct OutputMatrix {
   Matrix<T> view;
 };
 
+// A new array, C-contiguous; a large one in memory that may have been another's.
+template <class T>
+py::array_t<T> new_array(std::vector<py::ssize_t> shape) {
+  std::size_t bytes = sizeof(T);
+  for (const py::ssize_t size : shape)
+    if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(size), &bytes)) bytes = 0;  // NumPy says it better
+  if (bytes < worth_pooling) return py::array_t<T>(std::move(shape));
+  void* const block = take_block(bytes);
+  if (!block) return py::array_t<T>(std::move(shape));
+  const py::capsule owner(block, [](void* p) { give_block(p); });
+  return py::array_t<T>(std::move(shape), static_cast<T*>(block), owner);
+}
+
 template <class T>
 OutputMatrix<T> output_matrix(Index rows, Index columns) {
-  py::array_t<T> array({rows, columns});
+  py::array_t<T> array = new_array<T>({rows, columns});
   T* data = array.mutable_data();
   return {std::move(array), {data, rows, columns, columns}};
 }
 
 template <class T>
 py::array_t<T> output_like(const py::array& array) {
-  return py::array_t<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
+  return new_array<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
 }
 
 // A Python or NumPy number, no bool; an int too large for a double becomes infinite.

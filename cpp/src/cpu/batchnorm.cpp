@@ -1,5 +1,7 @@
 #include "gradwell/batchnorm.h"
 
+#include <cstdint>
+
 #include "cpu/activation_functors.h"
 #include "cpu/columns.h"
 #include "cpu/level.h"
@@ -63,6 +65,15 @@ struct Held {
     for (int v = 0; v < Vectors; ++v) value[v] = load(from + v * lanes<T>);
   }
 };
+
+// Whether a result is so large that it had better not pass through the caches, and lies where it can.
+template <class T>
+bool streams(Matrix<T> m) {
+  constexpr Index large = Index{6} << 20;  // bytes
+  const auto size = static_cast<Index>(sizeof(T));
+  return m.rows * m.columns * size >= large && reinterpret_cast<std::uintptr_t>(m.data) % 64 == 0 &&
+         m.stride * size % 64 == 0;
+}
 
 // Calls body(begin, end, k, vectors, n): some rows of a strip of columns, block by block. The second time over the same
 // rows it is `upward`: the last of them are still in the cache.
@@ -134,6 +145,7 @@ GRADWELL_INLINE void normalise(Columns<T>& c, F f, Matrix<const T> x, const T* g
   c.set_mean(mean);
   c.set_slope(gamma, variance, epsilon);
   for (Index k = 0; k < c.count; ++k) c.offset[k] = beta ? beta[c.first + k] : T(0);
+  const bool past = streams(y);
   for_each_block(c, x.rows, block_rows, true, [&](Index begin, Index end, Index k, auto vectors, int last) {
     constexpr int wide = vectors.value;
     const int n = wide > 1 ? lanes<T> : last;
@@ -145,9 +157,14 @@ GRADWELL_INLINE void normalise(Columns<T>& c, F f, Matrix<const T> x, const T* g
         const Pack<T> d = load_n<T>(x.data + row * x.stride + at, n) - high.value[v] - low.value[v];
         const Pack<T> value = fma(d, slope.value[v], offset.value[v]);
         if (z.data) store_n<T>(z.data + row * z.stride + at, value, n);
-        store_n<T>(y.data + row * y.stride + at, f.value(value), n);
+        if (past && wide > 1) {
+          stream(y.data + row * y.stride + at, f.value(value));
+        } else {
+          store_n<T>(y.data + row * y.stride + at, f.value(value), n);
+        }
       }
   });
+  if (past) stream_fence();
 }
 
 template <class T>
@@ -194,6 +211,7 @@ void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T
       c.product[k] = constant ? T(0) : static_cast<T>(products * rstd / count);
     }
     if (!dx.data) return;
+    const bool past = streams(dx);
     for_each_block(c, x.rows, block_rows, true, [&](Index begin, Index end, Index k, auto vectors, int last) {
       constexpr int wide = vectors.value;
       const int n = wide > 1 ? lanes<T> : last;
@@ -205,9 +223,15 @@ void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T
           const Index j = k + v * lanes<T>;
           const Pack<T> d = at(x, row, j, n) - high.value[v] - low.value[v];
           const Pack<T> rest = at(delta, row, j, n) - offset.value[v] - d * product.value[v];
-          store_n<T>(dx.data + row * dx.stride + c.first + j, rest * slope.value[v], n);
+          T* const to = dx.data + row * dx.stride + c.first + j;
+          if (past && wide > 1) {
+            stream(to, rest * slope.value[v]);
+          } else {
+            store_n<T>(to, rest * slope.value[v], n);
+          }
         }
     });
+    if (past) stream_fence();
   });
 }
 

@@ -123,6 +123,33 @@ GRADWELL_INLINE void store_part(T* p, Pack<T> value, int n) {
 }
 #endif
 
+// A store past the caches, to memory that is not read soon; p on a whole vector. `stream_fence` before others may read.
+#if defined(__AVX512F__)
+GRADWELL_INLINE void stream(float* p, Pack<float> value) {
+  _mm512_stream_ps(p, value);
+}
+GRADWELL_INLINE void stream(double* p, Pack<double> value) {
+  _mm512_stream_pd(p, value);
+}
+#elif defined(__AVX2__)
+GRADWELL_INLINE void stream(float* p, Pack<float> value) {
+  _mm256_stream_ps(p, value);
+}
+GRADWELL_INLINE void stream(double* p, Pack<double> value) {
+  _mm256_stream_pd(p, value);
+}
+#else
+template <class T>
+GRADWELL_INLINE void stream(T* p, Pack<T> value) {
+  store(p, value);
+}
+#endif
+GRADWELL_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 // a b + c in one rounding where the level has it.
 #if defined(__AVX512F__)
 GRADWELL_INLINE Pack<float> fma(Pack<float> a, Pack<float> b, Pack<float> c) {
