@@ -230,3 +230,40 @@ def test_train_refuses_values_that_are_not_finite(tmp_path):
 def test_train_refuses_class_numbers_without_end(tmp_path):
     np.savez(tmp_path / "wide.npz", x=np.ones((3, 2)), y=np.array([0, 5, 10**9]))
     assert "needs class numbers" in refused("train", "--data", tmp_path / "wide.npz")
+
+
+def test_version_and_module():
+    assert run("--version").stdout.strip() == f"gradwell {gw.__version__}"
+    command = [sys.executable, "-m", "gradwell", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == f"gradwell {gw.__version__}", done.stderr
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"])
+def test_train_with_remedies(optimizer):
+    chosen = ["--optimizer", optimizer, "--normalization", "batch", "--dropout", 0.1, "--clip-norm", 1.0]
+    result = run("train", "--data", "digits", "--epochs", 5, "--json", *chosen)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert "batchnorm+tanh" in found["network"]
+    assert found["clipping"]["steps"] == 5 * 51
+    assert found["final"]["validation_accuracy"] > 0.6
+
+
+def test_train_shows_the_ledger():
+    result = run("train", "--data", "digits", "--epochs", 1, "--clip-norm", 0.1)
+    assert "clipped" in result.stdout
+    assert "would clip 10 % of the steps" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["--optimizer", "best"], "optimizer is 'best'; needs one of sgd, momentum"),
+        (["--normalization", "group"], 'normalization is "group"'),
+        (["--dropout", "1.0"], "rate is 1.0"),
+        (["--clip-norm", "0"], "limit is 0.0"),
+    ],
+)
+def test_train_with_remedies_that_are_none(chosen, message):
+    assert message in refused("train", "--data", "digits", *chosen)

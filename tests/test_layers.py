@@ -178,3 +178,20 @@ def test_every_activation_has_a_layer(activation):
     layer = activation_layer(activation)
     net = gw.Network([layer], input_shape=3)
     assert net.program.stages == [("0", activation, 3, 3, -1, -1)]
+
+
+def test_evaluate_is_predict_and_the_loss(rng):
+    net = gw.mlp([6, 8, 3], seed=0, normalization="batch")
+    x, y = rng.normal(size=(50, 6)), rng.integers(0, 3, 50)
+    found = net.evaluate(x, y, loss="softmax_cross_entropy", batch_size=7)
+    outputs = net.predict(x)
+    assert found["loss"] == pytest.approx(gw.kernels.softmax_cross_entropy(outputs, y)[0], rel=1e-6)
+    assert found["accuracy"] == (outputs.argmax(axis=1) == y).mean()
+    assert "accuracy" not in net.evaluate(x, outputs, loss="mean_squared_error")
+    for bad, message in [
+        (lambda: net.evaluate(x[:0], y[:0], loss="quadratic"), "x has no rows"),
+        (lambda: net.evaluate(x, y[:3], loss="quadratic"), "y has 3 rows but x has 50"),
+        (lambda: net.evaluate(x, y, loss="hinge"), 'loss is "hinge"'),
+    ]:
+        with pytest.raises(ValueError, match=rf"\[evaluate\] {message}"):
+            bad()

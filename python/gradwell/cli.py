@@ -43,6 +43,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable resul
 Data = Annotated[Path | None, typer.Option(help="Folder with the MNIST files, or its parent (GRADWELL_DATA).")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from gradwell import __version__
+
+        print(f"gradwell {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Train deep networks fast on a CPU and see every layer's gradient while they train."""
+
+
 @app.command()
 def demo(
     as_json: Json = False,
@@ -128,8 +145,12 @@ def train(
     activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "tanh",
     init: Annotated[str | None, typer.Option(help="Initial weights; by default the usual for the activation.")] = None,
     loss: Annotated[str | None, typer.Option(help="By default softmax_cross_entropy or mean_squared_error.")] = None,
+    normalization: Annotated[str | None, typer.Option(help="'batch' or 'layer', before every activation.")] = None,
+    dropout: Annotated[float, typer.Option(min=0.0, help="Rate behind every hidden activation.")] = 0.0,
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum, adagrad, rmsprop, adam or adamw.")] = "sgd",
+    clip_norm: Annotated[float | None, typer.Option(help="Clip all gradients together to this norm.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 0.1,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="By default the optimiser's usual.")] = None,
     weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     validation: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out.")] = 0.1,
@@ -151,6 +172,10 @@ def train(
         activation=activation,
         init=init,
         loss=loss,
+        normalization=normalization,
+        dropout=dropout,
+        optimizer=optimizer,
+        clip_norm=clip_norm,
         epochs=epochs,
         learning_rate=learning_rate,
         weight_decay=weight_decay,

@@ -34,8 +34,12 @@ class Settings:
     activation: str
     init: str | None
     loss: str | None
+    normalization: str | None
+    dropout: float
+    optimizer: str
+    clip_norm: float | None
     epochs: int
-    learning_rate: float
+    learning_rate: float | None
     weight_decay: float
     batch_size: int
     validation: float
@@ -90,7 +94,9 @@ class Outcome(NamedTuple):
             for name, value in self.figures().items()
         ]
         lines = [f"{self.network}", f"{self.rows[0]} rows to train on, {self.rows[1]} held out; {self.loss}"]
-        lines += [f"{self.history.epochs} epochs in {self.history.seconds:.1f} s: {', '.join(shown)}", ""]
+        lines += [f"{self.history.epochs} epochs in {self.history.seconds:.1f} s: {', '.join(shown)}"]
+        lines += self.history.clipping.summary().splitlines() if len(self.history.clipping) else []
+        lines.append("")
         lines += ["What reaches each layer after training (the first line is nearest the input):", ""]
         lines.append(layer_table(self.record))
         if self.saved:
@@ -108,6 +114,7 @@ class Outcome(NamedTuple):
             "final": self.figures(),
             "loss": self.history.loss.tolist(),
             "metrics": {name: values.tolist() for name, values in self.history.metrics.items()},
+            **({"clipping": self.history.clipping.to_dict()} if len(self.history.clipping) else {}),
             "gradients": self.record.to_dict(),
             "saved": str(self.saved) if self.saved else None,
         }
@@ -129,13 +136,16 @@ def train(settings: Settings, progress: bool | None) -> Outcome:
         [table.x.shape[1], *widths, table.outputs],
         activation=settings.activation,
         init=settings.init,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
         seed=settings.seed,
     )
     history = gw.fit(
         net,
         inside,
         loss=loss,
-        optimizer=gw.SGD(settings.learning_rate, weight_decay=settings.weight_decay),
+        optimizer=optimizer(settings),
+        clip=None if settings.clip_norm is None else gw.clip_by_norm(settings.clip_norm),
         batch_size=min(settings.batch_size, len(table.x)),
         epochs=settings.epochs,
         validation=held,
@@ -148,6 +158,19 @@ def train(settings: Settings, progress: bool | None) -> Outcome:
         net.training_state = None  # its steps were taken on scaled columns
         net.save(settings.save)
     return Outcome(net, history, record, (len(table.x), len(table.x_held)), loss, settings.save)
+
+
+def optimizer(settings: Settings) -> Any:
+    """Return the optimiser by its name, with its usual learning rate where none is given."""
+    usual = {"sgd": 0.1, "momentum": 0.01, "adagrad": 0.01, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
+    if settings.optimizer not in usual:
+        raise ValueError(f"[train] optimizer is {settings.optimizer!r}; needs one of {', '.join(usual)}")
+    rate = usual[settings.optimizer] if settings.learning_rate is None else settings.learning_rate
+    decay = settings.weight_decay
+    if settings.optimizer in ("sgd", "momentum"):
+        return gw.SGD(rate, weight_decay=decay, momentum=0.9 if settings.optimizer == "momentum" else 0.0)
+    classes = {"adagrad": gw.Adagrad, "rmsprop": gw.RMSprop, "adam": gw.Adam, "adamw": gw.AdamW}
+    return classes[settings.optimizer](rate, **({"weight_decay": decay} if decay else {}))
 
 
 def read(settings: Settings) -> Table:

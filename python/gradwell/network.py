@@ -14,6 +14,7 @@ from gradwell import _core, initializers
 from gradwell.checks import check_count, check_flag, converted, real_array
 from gradwell.initialization import draw_all
 from gradwell.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, activation_layer
+from gradwell.losses import check_loss, check_shares, has_accuracy, prepare_targets
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -163,6 +164,27 @@ class Network:
         """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used."""
         check_count("predict", "batch_size", batch_size)
         return self.program.predict(self.features("predict", x), batch_size, self.flush_denormals)
+
+    def evaluate(self, x: Any, y: Any, *, loss: str, batch_size: int = 1024) -> dict[str, float]:
+        """Return the mean loss over samples as in `predict`, and the accuracy where it makes sense.
+
+        Examples
+        --------
+        >>> import gradwell as gw
+        >>> x, y = gw.datasets.digits()
+        >>> sorted(gw.mlp([64, 10], seed=0).evaluate(x, y, loss="softmax_cross_entropy"))
+        ['accuracy', 'loss']
+        """
+        check_loss("evaluate", loss, self.outputs)
+        check_count("evaluate", "batch_size", batch_size)
+        features = self.features("evaluate", x)
+        if not len(features):
+            raise ValueError("[evaluate] x has no rows; needs at least one")
+        targets = prepare_targets("evaluate", "y", y, len(features), self.outputs, self.dtype)
+        check_shares("evaluate", "y", loss, targets)
+        mean, correct = self.program.evaluate(features, targets, loss, batch_size, self.flush_denormals)
+        counted = {"accuracy": correct / len(features)} if has_accuracy(loss, targets) else {}
+        return {"loss": mean, **counted}
 
     def forward(self, x: Any, *, training: bool = True, seed: int = 0) -> Array:
         """Return the outputs for one batch and keep what `backward` needs of it.

@@ -253,6 +253,8 @@ class GradientRecord:
 
         Returns the matplotlib axes; needs ``pip install "gradwell[plot]"``.
         """
+        if not len(self):
+            raise ValueError("[record] there is nothing to plot; fit with stats=True, or use gw.gradients")
         try:
             import matplotlib.pyplot as plt
         except ImportError:

@@ -54,10 +54,7 @@ def run(options: Options) -> Result:
 def network(kind: str, seed: int) -> gw.Network:
     """Return 40 layers of batch-normalised relu units, plain or each with a skip connection around it."""
     unit = (gw.Dense(WIDTH, use_bias=False, init="he"), gw.BatchNorm(), gw.ReLU())
-    if kind == "plain":
-        layers = [layer for _ in range(DEPTH) for layer in unit]
-    else:
-        layers = [gw.Residual(*unit) for _ in range(DEPTH)]
+    layers: list[Any] = [gw.Residual(*unit)] * DEPTH if kind == "residual" else list(unit) * DEPTH
     return gw.Network([*layers, gw.Dense(10)], input_shape=WIDTH, seed=seed)
 
 

@@ -62,7 +62,13 @@ def run(options: Options) -> Result:
 
 def train(net: gw.Network, x: NDArray[np.float32], y: NDArray[np.int64], optimizer: Any, epochs: int) -> None:
     """Train a network; one that has gone to infinity stays where it is."""
-    settings = {"batch_size": 50, "epochs": epochs, "stats": False, "progress": False, "nonfinite": "stop"}
+    settings: dict[str, Any] = {
+        "batch_size": 50,
+        "epochs": epochs,
+        "stats": False,
+        "progress": False,
+        "nonfinite": "stop",
+    }
     gw.fit(net, (x, y), loss="softmax_cross_entropy", optimizer=optimizer, **settings)
 
 

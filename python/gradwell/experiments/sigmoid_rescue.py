@@ -158,8 +158,8 @@ def draw(ratios: Mapping[tuple[str, int], Array], accuracy: Mapping[tuple[str, i
     left.set_xticks(places, CURES, rotation=25)
     left.legend(loc="lower right")
     tenths = np.arange(1, 11) * steps / 10
-    for cure, colour in zip(CURES, plots.shades(len(CURES)), strict=True):
-        right.plot(tenths, 100 * accuracy[cure, DEPTHS[-1]], "o-", markersize=3, color=colour, label=cure)
+    for cure, shade in zip(CURES, plots.shades(len(CURES)), strict=True):
+        right.plot(tenths, 100 * accuracy[cure, DEPTHS[-1]], "o-", markersize=3, color=shade, label=cure)
     right.set(xlabel="step", ylabel="accuracy (%)", title=f"{DEPTHS[-1]} hidden layers on MNIST", ylim=(0, 100))
     right.legend(fontsize="small", loc="center right")
     figure.suptitle("Deep logistic networks and their cures")

@@ -72,6 +72,8 @@ def layer_table(record: GradientRecord, row: int = -1) -> str:
     str
         The table, at most 100 columns wide.
     """
+    if not len(record):
+        raise ValueError("[layer_table] the record is empty; fit with stats=True, or use gw.gradients")
     norms = np.asarray(record.norm("error"), np.float64)[row]
     gain, weight, derivative = (
         np.asarray(record.gain(part), np.float64)[row] for part in ("total", "weight", "derivative")

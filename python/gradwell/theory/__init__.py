@@ -1,8 +1,8 @@
 """What to expect of a network before it trains, and what its surroundings look like."""
 
-from gradwell.theory.forecast import Forecast, forecast
-from gradwell.theory.landscape import Landscape, landscape
-from gradwell.theory.mean_field import critical_weight_variance, depth_scale, fixed_point, gaussian_mean, mean_field
+from gradwell.theory.forecasting import Forecast, forecast
+from gradwell.theory.landscapes import Landscape, landscape
+from gradwell.theory.meanfield import critical_weight_variance, depth_scale, fixed_point, gaussian_mean, mean_field
 from gradwell.theory.paths import PathEnsemble, path_ensemble, path_gradients
 
 __all__ = [

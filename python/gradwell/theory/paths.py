@@ -101,7 +101,7 @@ def path_gradients(
         out = net.forward(value)
         value = out if block is None else value + _scale(network, block) * out
     upstream = _loss_gradient(loss, value, targets)
-    blocks = []
+    blocks: list[tuple[Network, float]] = []
     for _, net, block in reversed(parts):
         if block is None and not blocks:
             upstream = net.backward(upstream)

@@ -14,7 +14,7 @@ from gradwell import reference
 from gradwell.layers import Activation, Dropout, Layer, Residual, walk
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord
-from gradwell.theory.mean_field import MeanField, gaussian_mean, mean_field
+from gradwell.theory.meanfield import MeanField, gaussian_mean, mean_field
 
 Array = NDArray[Any]
 
