@@ -1,5 +1,6 @@
 """Residual blocks: what they are built from, what the record shows of them, and how much memory they take."""
 
+import os
 import subprocess
 import sys
 
@@ -133,6 +134,7 @@ def test_a_rezero_net_begins_as_the_identity(rng):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer takes memory of its own")
 def test_a_thousand_layers_train_within_200_mb():
     code = """
 import numpy as np, gradwell as gw
