@@ -246,3 +246,20 @@ def test_the_bar_changes_no_weight(net, data, capsys):
     silent = gw.mlp([4, 6, 3], seed=0)
     fit(silent, data, progress=False)
     assert_same_weights(net, weights(silent))
+
+
+def test_a_resumed_checkpoint_keeps_a_better_file(tmp_path):
+    """A new object, as in a new process, takes the best value so far from the file."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100, 4)), rng.integers(0, 2, 100)
+    file = tmp_path / "best.safetensors"
+    net = gw.mlp([4, 2], seed=0)
+    settings = {"loss": "softmax_cross_entropy", "validation": (x, y)}
+
+    def checkpoint():
+        return gw.Checkpoint(file, metric="validation_loss")
+
+    gw.fit(net, (x, y), optimizer=gw.SGD(0.1), epochs=3, callbacks=[checkpoint()], **settings)
+    best = file.read_bytes()
+    gw.fit(net, (x, y), optimizer=gw.SGD(50.0), epochs=4, resume=True, callbacks=[checkpoint()], **settings)
+    assert file.read_bytes() == best

@@ -24,6 +24,7 @@ PYTHON_ROWS = (
             "gradients",
             "history",
             "initializing",
+            "interrupts",
             "nonfinite",
             "optimizers",
             "progress",

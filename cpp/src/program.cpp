@@ -98,6 +98,7 @@ void Program<T>::prepare_optimizer(OptimizerKind kind, bool afresh) {
   for (int k = 0; k < most_states; ++k) states_[k] = std::move(blocks[k]);
   optimizer_ = kind;
   updates_ = 0;
+  kept_ = 0;  // what was drawn or put back anew belongs to no pass
 }
 
 template class Program<float>;

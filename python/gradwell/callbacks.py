@@ -10,6 +10,7 @@ from typing import Any
 from gradwell.checks import check_count, check_number
 from gradwell.history import History
 from gradwell.network import Network
+from gradwell.storage import load
 
 
 class TrainingState:
@@ -156,12 +157,18 @@ class Checkpoint(Callback):
         self.best = math.nan
 
     def on_start(self, state: TrainingState) -> None:
-        """Look for the folder before training, and forget an earlier fit unless this one resumes it."""
+        """Look for the folder before training, and forget an earlier fit unless this one resumes it.
+
+        A resumed fit takes the best value from the file, where it was saved by a fit with this metric.
+        """
         folder = os.path.dirname(self.path) or "."
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"[Checkpoint] {folder}: no such folder")
         if state.step == 0:
             self.best = math.nan
+        elif self.metric is not None and math.isnan(self.best) and os.path.isfile(self.path):
+            before = load(self.path).training_state or {}
+            self.best = float((before.get("metrics") or {}).get(self.metric, math.nan))
 
     def on_epoch(self, state: TrainingState) -> None:
         """Save, if there is something to save."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -177,7 +177,7 @@ def z_clip(z: float = 2.5, alpha: float = 0.97, warm_up: int = 25) -> Clip:
 
 def check_clip(operation: str, clip: Any) -> None:
     """Raise unless `clip` is None or a clipping."""
-    if clip is not None and not isinstance(clip, Clip):
+    if clip is not None and not (isinstance(clip, Clip) and clip.kind):
         raise TypeError(f"[{operation}] clip is of type {type(clip).__name__}; needs one such as gw.clip_by_norm(1.0)")
 
 
@@ -317,7 +317,7 @@ class Amplify:
 
     layers: Sequence[str]
     factor: float
-    epochs: Sequence[int] | None = None
+    epochs: Iterable[int] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.layers, str) or not isinstance(self.layers, Sequence):
@@ -325,9 +325,11 @@ class Amplify:
         object.__setattr__(self, "layers", tuple(str(layer) for layer in self.layers))
         object.__setattr__(self, "factor", check_positive("Amplify", "factor", self.factor))
         if self.epochs is not None:
+            if not isinstance(self.epochs, Iterable):
+                raise TypeError(f"[Amplify] epochs is of type {type(self.epochs).__name__}; needs numbers, or None")
+            object.__setattr__(self, "epochs", tuple(self.epochs))
             for epoch in self.epochs:
                 check_count("Amplify", "epochs", epoch, lowest=0)
-            object.__setattr__(self, "epochs", tuple(self.epochs))
 
     def factors(self, parameters: Sequence[str], epoch: int) -> list[float]:
         """Return what the gradient of each parameter is multiplied by in an epoch; [] for nothing."""

@@ -11,6 +11,7 @@ from gradwell import initializers
 from gradwell.checks import check_count, check_positive
 from gradwell.initialization import draw, fixup, initializers_of
 from gradwell.layers import BatchNorm, Dense, LayerNorm, Residual, walk
+from gradwell.losses import check_finite
 from gradwell.network import Network
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ def initialize(
     tolerance: float = 0.1,
     iterations: int = 10,
 ) -> None:
-    """Draw the weights of all dense layers anew; training state and optimiser are forgotten.
+    """Draw weights and biases of all dense layers anew; running moments, training state and optimiser are forgotten.
 
     Parameters
     ----------
@@ -74,6 +75,8 @@ def initialize(
             known = ", ".join((*initializers.NAMES, *OWN))
             raise ValueError(f'[initialize] init is "{init}"; needs one of {known}')
         _draw(network, init, seed)
+    for key, buffer in network.buffers.items():
+        buffer[...] = 1.0 if key.endswith("variance") else 0.0
     network.training_state = None
     network.forget_optimizer()
 
@@ -84,7 +87,7 @@ def _features(network: Network, data: Any) -> Array:
     features = network.features("initialize", data, "data")
     if len(features) < 2:
         raise ValueError(f"[initialize] data has {len(features)} rows; needs at least 2")
-    return features
+    return check_finite("initialize", "data", features)
 
 
 def _draw(network: Network, init: Any, seed: int | None) -> None:
@@ -92,7 +95,7 @@ def _draw(network: Network, init: Any, seed: int | None) -> None:
     for i, (name, layer, following) in enumerate(walk(network.layers)):
         if isinstance(layer, Dense):
             rng = np.random.default_rng([int(entropy), i])  # type: ignore[arg-type]
-            own, bias_init = initializers_of(Dense(layer.units, init=init), following)
+            own, bias_init = initializers_of(Dense(layer.units, init=init, bias_init=layer.bias_init), following)
             weight = network.parameters[f"{name}.weight"]
             draw(own, rng, f"{name}.weight", weight, weight.shape[0])
             if layer.use_bias:
@@ -114,8 +117,6 @@ def _lsuv(network: Network, x: Array, tolerance: float, iterations: int) -> None
             if abs(variance - 1) < tolerance or variance == 0:
                 break
             weight[...] = weight / np.sqrt(variance)
-    for name, buffer in network.buffers.items():
-        buffer[...] = 1.0 if name.endswith("variance") else 0.0
 
 
 def _change_branches(network: Network, name: str) -> None:
@@ -125,10 +126,15 @@ def _change_branches(network: Network, name: str) -> None:
             raise ValueError('[initialize] "fixup" needs residual blocks; the network has none')
         return
     ends = [(key, list(walk(block.layers, f"{key}."))) for key, block in blocks] or [("", list(walk(network.layers)))]
+    lasts = []
     for _, inside in ends:
         last = next((part for part in reversed(inside) if isinstance(part[1], (Dense, BatchNorm, LayerNorm))), None)
         if last is None:
             continue
+        lasts.append(last)
         suffix = "weight" if isinstance(last[1], Dense) else "gamma"
-        if f"{last[0]}.{suffix}" in network.parameters:
-            network.parameters[f"{last[0]}.{suffix}"][...] = 0.0
+        if f"{last[0]}.{suffix}" not in network.parameters:
+            raise ValueError(f"[initialize] {last[0]} ends a branch and has no gamma to be 0; use use_scale=True")
+    for last in lasts:
+        suffix = "weight" if isinstance(last[1], Dense) else "gamma"
+        network.parameters[f"{last[0]}.{suffix}"][...] = 0.0

@@ -233,6 +233,7 @@ class Network:
             "states": [{name: np.array(view) for name, view in state.items()} for state in program.optimizer_states()],
             "clip": self.clip_rule,
             "clip_state": program.clip_state(),
+            "passes": self._passes,
             "training_state": dict(self.training_state) if self.training_state else None,
         }
 
@@ -249,6 +250,7 @@ class Network:
             for name, view in views.items():
                 view[...] = saved[name]
         self.program.restore_clip(self.clip_rule, snapshot["clip_state"])
+        self._passes = snapshot["passes"]
         self.training_state = dict(snapshot["training_state"]) if snapshot["training_state"] else None
 
     def copy(self) -> Network:

@@ -10,7 +10,7 @@ import numpy as np
 from gradwell.checks import check_flag, check_number, check_positive, check_share
 from gradwell.clipping import Clip, check_clip
 from gradwell.network import Network
-from gradwell.schedules import Constant, Schedule, schedule
+from gradwell.schedules import Constant, Schedule, check_rates, schedule
 
 SHARES = ("momentum", "beta1", "beta2", "rho", "dampening")
 
@@ -66,11 +66,19 @@ class Optimizer:
             raise TypeError(f"[update] network is of type {type(network).__name__}; needs a gradwell.Network")
         check_clip("update", clip)
         rule = self.rule()
-        self.prepare(network, afresh=False)
-        steps = np.array([float(network.program.updates)])
-        rate = self.schedule.rates(steps, self.schedule.begin())[0]
-        described = None if clip is None else clip.describe()
-        before = network.program.update({**rule, "learning_rate": rate}, described, network.flush_denormals)[0]
+        held = network.optimizer_rule
+        # Another rule's state gives way to this one's: it is put back where the step is refused.
+        saved = network.snapshot() if held is not None and held["name"] != rule["name"] else None
+        try:
+            self.prepare(network, afresh=False)
+            steps = np.array([float(network.program.updates)])
+            rate = check_rates(self.schedule.rates(steps, self.schedule.begin()), 1)[0]
+            described = None if clip is None else clip.describe()
+            before = network.program.update({**rule, "learning_rate": rate}, described, network.flush_denormals)[0]
+        except ValueError:
+            if saved is not None:
+                network.restore(saved)
+            raise
         network.clip_rule = network.clip_rule if described is None else described
         return None if clip is None else float(before)
 
@@ -102,7 +110,7 @@ class SGD(Optimizer):
     l2
         Coupled decay: the gradient of l2/2 |W|^2 is added to g.
     momentum, dampening
-        From 0 to below 1.
+        From 0 to below 1. (PyTorch does not dampen the first step.)
     nesterov
         Look ahead; needs momentum and no dampening.
 
@@ -121,6 +129,8 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.dampening and not self.momentum:
+            raise ValueError(f"[SGD] dampening is {self.dampening} but momentum is 0; needs momentum above 0")
         if self.nesterov and (not self.momentum or self.dampening):
             raise ValueError(
                 f"[SGD] nesterov is True with momentum {self.momentum} and dampening {self.dampening}; "
@@ -244,6 +254,12 @@ class Rprop(Optimizer):
         super().__post_init__()
         if not isinstance(self.schedule, Constant):
             raise ValueError("[Rprop] learning_rate is a schedule; needs a number, from which the sizes start")
+        rate = float(self.schedule.rates(np.zeros(1), {})[0])
+        if not self.smallest <= rate <= self.largest:
+            raise ValueError(
+                f"[Rprop] learning_rate is {rate}; needs a number from smallest, {self.smallest}, to largest, "
+                f"{self.largest}"
+            )
 
     def rule(self) -> dict[str, Any]:
         """Return what the compiled program is told."""

@@ -13,6 +13,8 @@ from gradwell.checks import check_number, check_positive
 class L1L2:
     """A penalty of l1 |w|_1 + l2/2 |w|^2 on the loss, elastic where both are there (Zou, Hastie, 2005).
 
+    With the half: Keras's L2(c) is this one's L2(2c).
+
     Its gradient, l1 sign(w) + l2 w, is added to the parameter's in the optimiser, after any clipping; the record shows
     the gradient of the loss alone. `network.regularization_loss()` is its value.
 
@@ -117,7 +119,7 @@ def regularizer(operation: str, argument: str, value: Any) -> L1L2 | None:
 
 def constraint(operation: str, argument: str, value: Any) -> Constraint | None:
     """Return the constraint that `value` is or describes."""
-    if value is None or isinstance(value, Constraint):
+    if value is None or (isinstance(value, Constraint) and value.kind):
         return value
     if isinstance(value, Mapping) and set(value) == {"kind", "limit"}:
         for cls in (MaxNorm, ClipWeights):

@@ -22,6 +22,11 @@ class Schedule:
     saved with the network.
     """
 
+    @property
+    def needs(self) -> str | None:
+        """The metric that `after_epoch` looks at, None for none."""
+        return None
+
     def begin(self) -> dict[str, Any]:
         """Return the state before the first step."""
         return {}
@@ -122,6 +127,11 @@ class WarmUp(Schedule):
         object.__setattr__(self, "then", schedule("WarmUp", "then", self.then))
         check_count("WarmUp", "steps", self.steps)
 
+    @property
+    def needs(self) -> str | None:
+        """The metric that the schedule that follows looks at."""
+        return self._then().needs
+
     def begin(self) -> dict[str, Any]:
         """Return the state of the schedule that follows."""
         return self._then().begin()
@@ -143,7 +153,8 @@ class WarmUp(Schedule):
 class ReduceOnPlateau(Schedule):
     """`rate`, times `factor` whenever `metric` has not improved by more than `min_delta` for `patience` epochs.
 
-    Metrics named accuracy are to go up, others down. The rate does not fall below `lowest`.
+    Metrics named accuracy are to go up, others down. The rate does not fall below `lowest`. A fit that resumes goes on
+    with the rate as it has become; a loop of one's own, without epochs, keeps `rate`.
 
     Examples
     --------
@@ -168,6 +179,15 @@ class ReduceOnPlateau(Schedule):
             object.__setattr__(self, argument, value)
         object.__setattr__(self, "factor", check_positive("ReduceOnPlateau", "factor", self.factor, 1.0))
         check_count("ReduceOnPlateau", "patience", self.patience)
+        if not isinstance(self.metric, str):
+            raise TypeError(f"[ReduceOnPlateau] metric is of type {type(self.metric).__name__}; needs a name")
+        if self.lowest > self.rate:
+            raise ValueError(f"[ReduceOnPlateau] lowest is {self.lowest} but rate is {self.rate}; needs at most that")
+
+    @property
+    def needs(self) -> str | None:
+        """The metric."""
+        return self.metric
 
     def begin(self) -> dict[str, Any]:
         """Return the state before the first epoch."""
@@ -196,3 +216,16 @@ def schedule(operation: str, argument: str, value: Any) -> Schedule:
     if isinstance(value, Schedule):
         return value
     return Constant(check_number(operation, argument, value, lowest=0))
+
+
+def check_rates(rates: Any, steps: int) -> Array:
+    """Return what a schedule gave as an array; raise unless it is one number of at least 0 for each step."""
+    try:
+        array = np.asarray(rates, np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.shape != (steps,):
+        raise ValueError(f"[schedule] rates gave {rates!r}; needs an array of {steps} numbers")
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(f"[schedule] rates has {array.min()}; needs finite numbers of at least 0")
+    return array

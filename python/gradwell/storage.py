@@ -46,6 +46,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         "optimizer": state["optimizer"],
         "updates": state["updates"],
         "clip": state["clip"],
+        "passes": state["passes"],
     }
     tensors = {**state["parameters"], **state["buffers"]}
     for k, values in enumerate(state["states"]):
@@ -131,18 +132,18 @@ def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any], prefi
         name = f"{prefix}{layer.name or i}"
         if isinstance(layer, Residual):
             if layer.shortcut is not None:
-                _check_sizes(
-                    [layer.shortcut],
-                    width,
-                    {f"0.{k.rsplit('.', 1)[1]}": v for k, v in tensors.items() if k.startswith(f"{name}.shortcut.")},
-                )
+                _check_dense(f"{name}.shortcut", layer.shortcut, width, tensors)
             width = _check_sizes(list(layer.layers), width, tensors, f"{name}.")
         if isinstance(layer, Dense):
-            found = tensors[f"{name}.weight"].shape if f"{name}.weight" in tensors else "missing"
-            if found != (width, layer.units):
-                raise ValueError(f"{name}.weight is {found} but its network needs {(width, layer.units)}")
+            _check_dense(name, layer, width, tensors)
             width = layer.units
     return width
+
+
+def _check_dense(name: str, layer: Dense, width: int, tensors: dict[str, Any]) -> None:
+    found = tensors[f"{name}.weight"].shape if f"{name}.weight" in tensors else "missing"
+    if found != (width, layer.units):
+        raise ValueError(f"{name}.weight is {found} but its network needs {(width, layer.units)}")
 
 
 def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str, Any]) -> None:
@@ -173,6 +174,7 @@ def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str
         "updates": int(about.get("updates", 0)),
         "states": [{name: tensors[f"optimizer.{k}/{name}"] for name in state} for k, state in enumerate(states)],
         "clip": about.get("clip"),
+        "passes": int(about.get("passes", 0)),
         "clip_state": [float(value) for value in clip.ravel()],
         "training_state": about["training"],
     }

@@ -12,6 +12,7 @@ from gradwell import _core
 from gradwell.checks import check_count, check_flag
 from gradwell.clipping import Amplify, Clip, check_clip
 from gradwell.history import History
+from gradwell.interrupts import interrupts_deferred
 from gradwell.layers import BatchNorm, walk
 from gradwell.losses import check_finite, check_loss, check_shares, has_accuracy, prepare_targets
 from gradwell.network import Network
@@ -19,6 +20,7 @@ from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import Optimizer
 from gradwell.progress import Progress
 from gradwell.sampling import RecordSchedule
+from gradwell.schedules import check_rates
 from gradwell.statistics import GradientRecord
 
 Array = NDArray[Any]
@@ -46,7 +48,7 @@ class Trainer:
     ):
         if not isinstance(network, Network):
             raise TypeError(f"[fit] network is of type {type(network).__name__}; needs a gradwell.Network")
-        if not isinstance(optimizer, Optimizer):
+        if not (isinstance(optimizer, Optimizer) and optimizer.name):
             raise TypeError(f"[fit] optimizer is of type {type(optimizer).__name__}; needs a gradwell optimizer")
         check_loss("fit", loss, network.outputs)
         check_count("fit", "batch_size", batch_size)
@@ -73,6 +75,7 @@ class Trainer:
         self.steps_per_epoch = -(-len(self.x) // self.batch_size)
         self.accuracy = has_accuracy(loss, self.y)
         _check_batches(network, len(self.x), self.batch_size)
+        self._check_schedule()
         layers = [layer for _, layer, _ in walk(network.layers)]
         kinds = ("kernel_regularizer", "bias_regularizer")
         self._regularized = any(getattr(layer, kind, None) is not None for layer in layers for kind in kinds)
@@ -83,8 +86,16 @@ class Trainer:
         self.step = 0
         self.step_seconds = 0.0
         self.schedule_state: dict[str, Any] = {}
+        self._metrics: dict[str, float] = {}  # of the last epoch
         self._order: tuple[int, Array] = (-1, np.zeros(0, np.int64))
         self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
+
+    def _check_schedule(self) -> None:
+        needed = self.optimizer.schedule.needs
+        known = ["loss", *(["accuracy"] if self.accuracy else [])]
+        known += [f"validation_{name}" for name in known] if self.validation is not None else []
+        if needed is not None and needed not in known:
+            raise ValueError(f'[fit] the schedule follows "{needed}"; this fit has {", ".join(known)}')
 
     def start(self, resume: bool) -> None:
         """Begin at step 0, or where the network's training state says."""
@@ -97,10 +108,8 @@ class Trainer:
         rule = self.optimizer.rule()
         described = None if self.clip is None else self.clip.describe()
         self.schedule_state = self.optimizer.schedule.begin()
+        self._anew = not resume or self.network.clip_rule != described
         if not resume:
-            self.optimizer.prepare(self.network, afresh=True)
-            self.network.program.restore_clip(described, [])
-            self.network.clip_rule = described
             return
         before = self.network.training_state
         if before is None:
@@ -111,12 +120,18 @@ class Trainer:
         held = (self.network.optimizer_rule or {"name": "none"})["name"]
         if held != rule["name"]:
             raise ValueError(f"[fit] resume needs the same optimizer: it was {held} and is now {rule['name']}")
-        if self.network.clip_rule != described:
-            self.network.program.restore_clip(described, [])
-            self.network.clip_rule = described
         self.schedule_state = before.get("schedule") or self.schedule_state
         self.step = int(before["step"])
         self._epoch_sum, self._epoch_samples, self._epoch_correct = before["epoch"]
+
+    def take_over(self, resume: bool) -> None:
+        """Make optimiser and clipping of the network those of this fit; afresh unless it resumes."""
+        if not resume:
+            self.optimizer.prepare(self.network, afresh=True)
+        if self._anew:
+            described = None if self.clip is None else self.clip.describe()
+            self.network.program.restore_clip(described, [])
+            self.network.clip_rule = described
 
     def _identity(self) -> dict[str, Any]:
         """Return what must be the same for a resumed fit to go on as if it had not stopped."""
@@ -144,26 +159,33 @@ class Trainer:
         order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
         plan = self._plan(schedule.every, steps)
         flush = self.network.flush_denormals
-        result = self.network.program.train(self.x, self.y, order, plan, flush)
+        with interrupts_deferred():
+            result = self.network.program.train(self.x, self.y, order, plan, flush)
+            done = self._take_note(result, within)
         losses = result["losses"]
+        schedule.learn(result)
+        if done:
+            self.step_seconds = (result["plain_seconds"] + result["recorded_seconds"]) / done
+        bar.advance(done, self.history, losses)
+        return self._met_fault(result["fault"], order[done * self.batch_size :]) if result["fault"] else True
+
+    def _take_note(self, result: dict[str, Any], within: int) -> int:
+        """Write down a run of steps; return how many there were."""
+        losses = result["losses"]
+        done = len(losses)
         self.history.gradients.append(result["record"])
         self.history.add_steps(losses)
         self.history.clipping.append(self.step, result["clips"])
-        schedule.learn(result)
-        done = len(losses)
-        if done:
-            self.step_seconds = (result["plain_seconds"] + result["recorded_seconds"]) / done
         self._epoch_correct += result["correct"]
         self._epoch_samples += result["samples"]
         sizes = np.minimum(self.batch_size, len(self.x) - (within + np.arange(done)) * self.batch_size)
         self._epoch_sum += float(losses @ sizes)
         self._advance(done)
-        bar.advance(done, self.history, losses)
-        return self._met_fault(result["fault"], order[done * self.batch_size :]) if result["fault"] else True
+        return done
 
     def _plan(self, record_every: int, steps: int) -> Any:
         numbers = self.step + np.arange(steps, dtype=np.float64)
-        rates = self.optimizer.schedule.rates(numbers, self.schedule_state)
+        rates = check_rates(self.optimizer.schedule.rates(numbers, self.schedule_state), steps)
         names = list(self.network.parameters)
         epoch = self.step // self.steps_per_epoch
         return _core.Plan(
@@ -181,7 +203,7 @@ class Trainer:
     def _advance(self, steps: int) -> None:
         self.step += steps
         sums = [self._epoch_sum, self._epoch_samples, self._epoch_correct]
-        state = {"step": self.step, "epoch": sums, "schedule": self.schedule_state}
+        state = {"step": self.step, "epoch": sums, "schedule": self.schedule_state, "metrics": self._metrics}
         self.network.training_state = {**self._identity(), **state}
 
     def _met_fault(self, fault: str, rest: Array) -> bool:
@@ -214,6 +236,7 @@ class Trainer:
         if self._regularized:
             values["regularization"] = self.network.regularization_loss()
         self.history.add_epoch(values)
+        self._metrics = {name: value for name, value in values.items() if np.isfinite(value)}
         self.schedule_state = self.optimizer.schedule.after_epoch(self.schedule_state, values)
         self._epoch_sum = self._epoch_samples = self._epoch_correct = 0.0
         self._advance(0)

@@ -100,15 +100,16 @@ def fit(
     if max_steps is not None:
         check_count("fit", "max_steps", max_steps, lowest=0)
     schedule = RecordSchedule(stats, stats_budget)
+    listeners = check_callbacks(callbacks)
     trainer.start(resume)
     last = epochs * trainer.steps_per_epoch
     last = last if max_steps is None else min(last, max_steps)
     state = TrainingState(network, trainer.history, trainer.step, trainer.step // trainer.steps_per_epoch)
     bar = Progress(progress, last, trainer.step)
     begun = time.perf_counter()
-    listeners = check_callbacks(callbacks)
     try:
         running = _call(listeners, "on_start", state)
+        trainer.take_over(resume)
         while running and trainer.step < last:
             before = trainer.step
             running = trainer.run_chunk(last, schedule, bar)

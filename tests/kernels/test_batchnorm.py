@@ -157,3 +157,13 @@ def test_bad_input_is_named(call, error, message):
         call(kernels.batchnorm_forward)
     assert "[batchnorm_forward]" in str(raised.value)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e30, 1e-20])
+def test_squares_that_leave_the_range_of_float32(size):
+    x = (np.array([[0, 1, 5], [1, 1, 2], [2, 1, -4], [9, 1, 3]]) * size).astype(np.float32)
+    for name in ("batchnorm", "layernorm"):
+        got = getattr(kernels, f"{name}_forward")(x)
+        expected = getattr(reference, f"{name}_forward")(x)
+        for one, other in zip(got, expected, strict=True):
+            assert_close(one, other, relative=4e-6, floor=1e-6, reason="as at any size")

@@ -89,3 +89,25 @@ def test_arrays_that_cannot_be_changed_are_refused(dtype):
         kernels.clip_by_norm(np.ones(8, dtype)[::2], 0.5)
     with pytest.raises(TypeError, match="float32 or float64"):
         kernels.clip_by_norm(np.ones(4, np.int64), 0.5)
+
+
+def test_a_generator_is_read_once(dtype):
+    arrays = [np.full(4, 3, dtype), np.full(4, 4, dtype)]
+    assert kernels.clip_by_norm((a for a in arrays), 1.0) == pytest.approx(10.0)
+    assert_close(arrays[0], np.full(4, 0.3), relative=1e-6, reason="one product")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_changes_where_one_array_cannot(name, dtype):
+    good, locked = np.full(4, 3, dtype), np.full(4, 3, dtype)
+    locked.flags.writeable = False
+    for bad in (locked, np.full(8, 3, dtype)[::2], [3.0], np.full(4, 3)):
+        with pytest.raises((ValueError, TypeError), match=rf"\[{name}\] gradient 1 "):
+            getattr(kernels, name)([good, bad], 1.0)
+        assert (good == 3).all()
+
+
+def test_a_factor_too_small_for_float32():
+    gradient = np.full(4, 3e38, np.float32)
+    kernels.clip_by_norm(gradient, 1.0)
+    assert_close(gradient, np.full(4, 0.5), relative=1e-6, reason="two products")

@@ -148,3 +148,20 @@ print(int(peak) / 1024, h.loss[-1])
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert float(printed[0]) < 200, printed
     assert float(printed[1]) < 2.0, printed
+
+
+def test_one_description_in_several_places_is_several_layers(tmp_path, rng):
+    dense = gw.Dense(4, name=None)
+    net = gw.Network([gw.Residual(dense, gw.Tanh(), dense, shortcut=dense)], input_shape=4, seed=0, dtype="float64")
+    x, p = rng.normal(size=(3, 4)), net.parameters
+    expected = np.tanh(x @ p["0.0.weight"]) @ p["0.2.weight"] + x @ p["0.shortcut.weight"]
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-12, atol=1e-14)
+    net.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(gw.load(tmp_path / "m.safetensors").predict(x), net.predict(x))
+
+
+def test_a_named_shortcut_can_be_loaded(tmp_path):
+    block = gw.Residual(gw.Dense(4), gw.Tanh(), shortcut=gw.Dense(4, name="projection"))
+    net = gw.Network([block], input_shape=3, seed=0)
+    net.save(tmp_path / "m.safetensors")
+    np.testing.assert_equal(gw.load(tmp_path / "m.safetensors").snapshot(), net.snapshot())

@@ -164,7 +164,7 @@ def test_what_fit_and_update_refuse(rng):
     with pytest.raises(ValueError, match=r"\[fit\] resume needs the same optimizer: it was adam and is now sgd"):
         gw.fit(net, (x, y), loss="quadratic", optimizer=gw.SGD(0.1), resume=True)
     plateau = gw.SGD(schedules.ReduceOnPlateau(0.1, metric="validation_loss"))
-    with pytest.raises(ValueError, match=r'metric is "validation_loss"; this fit has loss'):
+    with pytest.raises(ValueError, match=r'the schedule follows "validation_loss"; this fit has loss'):
         gw.fit(net, (x, y), loss="quadratic", optimizer=plateau)
 
 
@@ -190,3 +190,46 @@ def test_gradients_whose_squares_would_overflow_are_a_fault(rng):
         gw.fit(net, (x, np.ones((8, 2))), loss="quadratic", optimizer=gw.Adam(0.1))
     assert raised.value.phase == "update"
     assert (net.parameters["0.weight"] == 0).all()
+
+
+def test_what_is_refused_leaves_optimiser_and_state_alone(rng):
+    x, y = data(rng)
+    net = gw.mlp([5, 4, 3], seed=0)
+    settings = {"loss": "softmax_cross_entropy", "optimizer": gw.Adam(0.01), "batch_size": 20}
+    gw.fit(net, (x, y), max_steps=2, epochs=2, **settings)
+    before = net.snapshot()
+    with pytest.raises(TypeError, match="callbacks is of type EarlyStopping"):
+        gw.fit(net, (x, y), callbacks=gw.EarlyStopping(), **settings)
+    with pytest.raises(FileNotFoundError):
+        gw.fit(net, (x, y), callbacks=[gw.Checkpoint("/no/such/folder/m.safetensors")], **settings)
+    np.testing.assert_equal(net.snapshot(), before)
+    net.gradients["0.weight"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        gw.SGD(0.1, momentum=0.9).update(net)
+    np.testing.assert_equal(net.snapshot(), before)
+
+
+class Odd(schedules.Schedule):
+    def __init__(self, rates):
+        self.given = rates
+
+    def rates(self, steps, state):
+        return self.given
+
+
+@pytest.mark.parametrize("rates", [0.1, [0.1], "x", np.ones((2, 2)), [-1.0] * 3, [np.nan] * 3])
+def test_a_schedule_that_gives_no_rates_is_named(rates, rng):
+    x, y = data(rng)
+    net = gw.mlp([5, 3], seed=0)
+    before = net.snapshot()["parameters"]
+    with pytest.raises(ValueError, match=r"\[schedule\] rates (gave|has)"):
+        gw.fit(net, (x, y), loss="quadratic", optimizer=gw.SGD(Odd(rates)), batch_size=20)
+    np.testing.assert_equal(net.snapshot()["parameters"], before)
+
+
+def test_a_backward_pass_needs_a_forward_pass_of_the_weights_that_are_there():
+    net = gw.mlp([5, 3], seed=0)
+    net.forward(np.ones((2, 5)))
+    net.initialize(1)
+    with pytest.raises(ValueError, match="call forward first"):
+        net.backward(np.ones((2, 3)))

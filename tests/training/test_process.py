@@ -130,3 +130,32 @@ def test_vanished_gradients_are_zero_and_counted_or_kept_as_denormals(rng):
     size = np.abs(np.concatenate([g.ravel() for g in flushed.gradients.values()]))
     assert not ((size > 0) & (size < smallest)).any(), "and are zero otherwise"
     assert zeros[0] == 160 and zeros[-1] == 0
+
+
+def test_an_interrupt_leaves_step_weights_and_history_together(tmp_path):
+    """Whenever Ctrl-C comes, steps taken, noted and recorded are as many, and a resumed fit ends with the same bits."""
+    code = """
+import os, signal, threading, numpy as np, gradwell as gw
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(4000, 8)).astype(np.float32), rng.integers(0, 3, 4000)
+make = lambda: gw.mlp([8, 60, 60, 3], seed=0)
+settings = dict(loss="softmax_cross_entropy", optimizer=gw.Adam(1e-3), batch_size=50, epochs=100, progress=False)
+whole = make()
+gw.fit(whole, (x, y), **settings)
+for delay in (0.02, 0.05, 0.11, 0.16):
+    net = make()
+    timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        gw.fit(net, (x, y), **settings)
+    except KeyboardInterrupt as error:
+        assert net.training_state["step"] == net.program.updates == len(error.history.step_loss)
+        assert error.history.stopped == "interrupted"
+        gw.fit(net, (x, y), resume=True, **settings)
+    timer.join()
+    assert net.program.updates == whole.program.updates
+    for one, other in zip(net.parameters.values(), whole.parameters.values()):
+        assert one.tobytes() == other.tobytes()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -107,6 +107,20 @@ GRADWELL_INLINE void sum_down(Columns<T>& c, Index rows, Terms&& terms) {
   });
 }
 
+// The variance of columns whose squares leave the range of T, though their elements do not: all in double.
+template <class T>
+void wide_variance(Columns<T>& c, Matrix<const T> x, const double* mean, double* variance) {
+  for (Index k = c.first; k < c.first + c.count; ++k) {
+    if (variance[k] < static_cast<double>(__builtin_inf())) continue;
+    double sum = 0;
+    for (Index row = 0; row < x.rows; ++row) {
+      const double d = static_cast<double>(x.data[row * x.stride + k]) - mean[k];
+      sum += d * d;
+    }
+    variance[k] = sum / static_cast<double>(x.rows);
+  }
+}
+
 // Mean and variance in one pass, by differences from the mean of the first rows; where that is far from the mean of
 // all, as behind an outlier, their squares cancel, and a second pass takes them from the mean itself.
 template <class T>
@@ -134,9 +148,11 @@ GRADWELL_INLINE void moments(Columns<T>& c, Matrix<const T> x, double* mean, dou
     variance[c.first + k] = c.sums[1][k] / count - off * off;
     far = far || off * off > 16 * variance[c.first + k];
   }
-  if (!far) return;
-  pass();
-  for (Index k = 0; k < c.count; ++k) variance[c.first + k] = c.sums[1][k] / count;
+  if (far) {
+    pass();
+    for (Index k = 0; k < c.count; ++k) variance[c.first + k] = c.sums[1][k] / count;
+  }
+  if (sizeof(T) == 4) wide_variance(c, x, mean, variance);
 }
 
 template <class T, class F>

@@ -65,6 +65,14 @@ void forward(Context context, Matrix<const T> x, const T* gamma, const T* beta, 
                                    return d * d;
                                  }) /
                       count;
+      if (!(variance[row] < static_cast<double>(__builtin_inf()))) {  // squares beyond the range of T
+        double sum = 0;
+        for (Index i = 0; i < x.columns; ++i) {
+          const double d = static_cast<double>(from[i]) - mean[row];
+          sum += d * d;
+        }
+        variance[row] = sum / count;
+      }
       const Row<T> normal(x, row, mean, variance, epsilon);
       for_each_pack<T>(x.columns, [&](Index i, int n) {
         const Pack<T> scale = gamma ? load_n<T>(gamma + i, n) : broadcast(T(1));

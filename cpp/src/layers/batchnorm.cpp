@@ -25,7 +25,8 @@ void BatchNormLayer<T>::forward(const Pass<T>& pass, Matrix<const T> x, Rows row
   const double epsilon = this->settings_.epsilon;
   trained_ = pass.mode.training;
   batch_ = trained_ ? rows.count : 0;
-  check(!trained_ || rows.count > 1, "batchnorm", "the batch has 1 row; training needs at least 2");
+  check(!trained_ || rows.count > 1, "batchnorm", "the batch has ", rows.count, rows.count == 1 ? " row" : " rows",
+        "; training needs at least 2");
   this->activated(pass, rows, [&](Activation f, Matrix<T> z, Matrix<T> y) {
     if (trained_) {
       kernels.forward(pass.context, rows_of(x, rows), this->gamma_, this->beta_, epsilon, f, z, y, this->mean_.data(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,32 @@ from gradwell import _core
 from gradwell.checks import check_positive
 
 Array = NDArray[Any]
-Arrays = Array | Sequence[Array] | Mapping[str, Array]
+Arrays = Array | Iterable[Array] | Mapping[str, Array]
 
 
-def _named(gradients: Arrays) -> list[tuple[str, Array]]:
+def _named(operation: str, gradients: Arrays) -> list[tuple[str, Array]]:
     if isinstance(gradients, Mapping):
-        return [(f'gradient "{name}"', array) for name, array in gradients.items()]
-    if isinstance(gradients, np.ndarray):
-        return [("the gradient", gradients)]
-    return [(f"gradient {i}", array) for i, array in enumerate(gradients)]
+        named = [(f'gradient "{name}"', array) for name, array in gradients.items()]
+    elif isinstance(gradients, np.ndarray):
+        named = [("the gradient", gradients)]
+    else:
+        named = [(f"gradient {i}", array) for i, array in enumerate(gradients)]
+    for name, array in named:  # all before any is changed
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"[{operation}] {name} is of type {type(array).__name__}; needs a NumPy array")
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"[{operation}] {name} has dtype {array.dtype}; needs float32 or float64")
+        if not array.flags.writeable:
+            raise ValueError(f"[{operation}] {name} is read-only; needs an array that can be written")
+        if not (array.flags.c_contiguous and array.flags.aligned):
+            raise ValueError(f"[{operation}] {name} is not contiguous or not aligned; needs a C-contiguous array")
+    return named
 
 
-def _whole_norm(operation: str, gradients: Arrays) -> float:
+def _whole_norm(operation: str, gradients: list[tuple[str, Array]]) -> float:
     """Return the norm of all arrays together; raise where one is not finite."""
     whole = 0.0
-    for name, array in _named(gradients):
+    for name, array in gradients:
         norm = _core.norm(array)
         if not math.isfinite(norm):
             raise ValueError(f"[{operation}] {name} has the norm {norm}; needs finite numbers, nothing was changed")
@@ -59,10 +70,13 @@ def clip_by_norm(gradients: Arrays, max_norm: float) -> float:
     (5.0, array([0.6, 0.8]))
     """
     limit = check_positive("clip_by_norm", "max_norm", max_norm)
-    norm = _whole_norm("clip_by_norm", gradients)
+    named = _named("clip_by_norm", gradients)
+    norm = _whole_norm("clip_by_norm", named)
     factor = limit / norm if norm > limit else 1.0
-    for _, array in _named(gradients):
-        _core.scale("clip_by_norm", array, factor)
+    for _, array in named:
+        # A factor too small for float32 is taken in two steps.
+        for step in [factor] if factor > 1e-30 else [factor**0.5] * 2:
+            _core.scale("clip_by_norm", array, step)
     return norm
 
 
@@ -76,8 +90,9 @@ def clip_by_value(gradients: Arrays, limit: float) -> float:
     (3.0413812651491097, array([ 1. , -0.5]))
     """
     check_positive("clip_by_value", "limit", limit)
-    norm = _whole_norm("clip_by_value", gradients)
-    for _, array in _named(gradients):
+    named = _named("clip_by_value", gradients)
+    norm = _whole_norm("clip_by_value", named)
+    for _, array in named:
         _core.clip_by_value("clip_by_value", array, limit)
     return norm
 
@@ -94,7 +109,7 @@ def clip_adaptive(gradient: Array, weight: Array, ratio: float = 0.01, *, floor:
     (5.000999900019995, array([[0.8485, 0.1   ],
            [1.1314, 0.    ]]))
     """
-    norm = _whole_norm("clip_adaptive", gradient)
+    norm = _whole_norm("clip_adaptive", _named("clip_adaptive", gradient))
     _core.clip_adaptive(gradient, weight, ratio, floor)
     return norm
 

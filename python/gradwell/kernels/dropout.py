@@ -25,7 +25,7 @@ def dropout_forward(x: Array, rate: float, *, seed: int, step: int = 0, layer: i
     rate
         From 0 to below 1.
     seed, step, layer
-        Whole numbers of up to 64, 48 and 32 bits.
+        Whole numbers of up to 62, 48 and 32 bits.
 
     Examples
     --------

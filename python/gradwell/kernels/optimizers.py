@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gradwell import _core
+from gradwell.checks import check_count, check_share
 
 Array = NDArray[Any]
 
@@ -155,6 +156,9 @@ def adam_update(
     >>> p.round(6)
     array([0.9])
     """
+    for name, value in (("beta1", beta1), ("beta2", beta2)):
+        check_share("adam_update", name, value)
+    check_count("adam_update", "step", step)
     rule = {
         "name": "adam",
         "learning_rate": learning_rate,

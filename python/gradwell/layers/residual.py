@@ -28,7 +28,8 @@ class Residual(Layer):
     scale
         A fixed number; "rezero", a learned number that starts at 0 (Bachlechner et al., 2021); or "fixup", a learned
         number that starts at 1 over a branch whose last weight starts at 0 and whose others are scaled by
-        L^(-1/(2m-2)), for L blocks in the network with m weights each (Zhang, Dauphin, Ma, 2019).
+        L^(-1/(2m-2)), for L blocks in the network with m weights each (Zhang, Dauphin, Ma, 2019). A branch that ends in
+        a `Dense` then starts as 0.
 
     Examples
     --------
@@ -91,8 +92,8 @@ class Residual(Layer):
         learned = isinstance(self.scale, str)
         joint = {"kind": "residual", "name": name, "scale": 1.0 if learned else self.scale, "learned": learned}
         entries = [joint]
-        for part, layer in self.parts(name):
-            if layer is self.shortcut:
+        for i, (part, layer) in enumerate(self.parts(name)):
+            if i == len(self.layers):
                 entries.append({"kind": "shortcut", "name": part})
             entries += layer.compile(part)
         return [*entries, {"kind": "end", "name": name}]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import reference
+from gradwell.checks import check_number
 from gradwell.layers import Activation, Dropout, Layer, Residual, walk
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord
@@ -70,7 +71,7 @@ class Forecast:
             "variance": _plain(self.variance),
             "gain": _plain(self.gain),
             "error": _plain(self.error),
-            "hidden": None if self.hidden is None else self.hidden._asdict(),
+            "hidden": None if self.hidden is None else _named(self.hidden),
         }
 
     def __str__(self) -> str:
@@ -129,13 +130,19 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
     """
     if not isinstance(network, Network):
         raise TypeError(f"[forecast] network is of type {type(network).__name__}; needs a gradwell.Network")
+    input_mean = check_number("forecast", "input_mean", input_mean)
+    input_square = check_number("forecast", "input_square", input_square, lowest=0)
+    if input_square < input_mean**2 * (1 - 1e-9):
+        raise ValueError(
+            f"[forecast] input_square is {input_square} but input_mean is {input_mean}; needs at least its square"
+        )
     stages = network.program.stages
     walked = list(walk(network.layers))
     layers = {name: layer for name, layer, _ in walked}
     # The activation of each stage: the layer itself, or the one that it takes along.
     takes = {name: layer if isinstance(layer, Activation) else following for name, layer, following in walked}
     skips = _skips(stages, layers)
-    source = _Stage(y_mean=input_mean, y_square=input_square, y_spread=input_square - input_mean**2)
+    source = _Stage(y_mean=input_mean, y_square=input_square, y_spread=max(input_square - input_mean**2, 0.0))
     found: list[_Stage] = []
     for i, (name, kind, inputs, _, below, _) in enumerate(stages):
         read = found[below] if below >= 0 else source
@@ -294,6 +301,10 @@ def _hidden(network: Network, stages: list[tuple[Any, ...]], layers: dict[str, L
     return mean_field(
         float(np.mean([m[1] for m in moments])), float(np.mean([m[3] for m in moments])), activation, alpha=alpha
     )
+
+
+def _named(field: MeanField) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in field._asdict().items()}
 
 
 def _plain(values: Array) -> list[float | None]:

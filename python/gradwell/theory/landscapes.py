@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +54,14 @@ class Landscape:
         return float((self.gradient_change / (self.step_sizes * self.gradient_norm)).max())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as lists and numbers, ready for JSON."""
+        """Return all of it as lists and numbers, ready for JSON; what is not finite is None."""
         return {
             "step_sizes": self.step_sizes.tolist(),
             "start": self.start,
-            "loss": self.loss.tolist(),
-            "gradient_change": self.gradient_change.tolist(),
+            "loss": _plain(self.loss),
+            "gradient_change": _plain(self.gradient_change),
             "gradient_norm": self.gradient_norm,
-            "smoothness": self.smoothness,
+            "smoothness": _plain(np.array([self.smoothness]))[0],
         }
 
 
@@ -88,6 +88,8 @@ def landscape(
     >>> bool(around.loss[1] < around.start), bool(around.smoothness > 0)
     (True, True)
     """
+    if not isinstance(step_sizes, Iterable):
+        raise TypeError(f"[landscape] step_sizes is of type {type(step_sizes).__name__}; needs a list of numbers")
     sizes = np.array([check_positive("landscape", "step_sizes", size) for size in step_sizes])
     if not len(sizes):
         raise ValueError("[landscape] step_sizes is empty; needs at least one")
@@ -108,6 +110,10 @@ def landscape(
         for name, view in network.parameters.items():
             view[...] = weights[name]
     return Landscape(sizes, float(start.loss or 0.0), np.array(losses), np.array(changes), norm)
+
+
+def _plain(values: Array) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _norm(arrays: dict[str, Array]) -> float:

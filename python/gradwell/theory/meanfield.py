@@ -75,6 +75,8 @@ class MeanField(NamedTuple):
 
 
 def _f(activation: str, alpha: float | None) -> Callable[[Array], Array]:
+    if activation not in reference.ACTIVATIONS:
+        raise ValueError(f'[mean_field] activation is "{activation}"; needs one of {", ".join(reference.ACTIVATIONS)}')
     return lambda x: reference.activation_forward(x, activation, alpha=alpha)
 
 
@@ -94,7 +96,7 @@ def fixed_point(
     """
     weight_variance = check_number("fixed_point", "weight_variance", weight_variance, lowest=0)
     bias_variance = check_number("fixed_point", "bias_variance", bias_variance, lowest=0)
-    f, q = _f(activation, alpha), float(start)
+    f, q = _f(activation, alpha), check_number("fixed_point", "start", start, lowest=0)
     for _ in range(100_000):
         following = weight_variance * gaussian_mean(lambda x: f(x) ** 2, q) + bias_variance
         if not math.isfinite(following) or following > 1e12:
@@ -125,7 +127,9 @@ def mean_field(
     >>> round(nielsen.chi, 4), round(1 / nielsen.gain, 2)
     (0.042, 4.88)
     """
-    at = fixed_point(weight_variance, bias_variance, activation, alpha=alpha) if q is None else float(q)
+    _f(activation, alpha)
+    given = None if q is None else check_number("mean_field", "q", q, lowest=0)
+    at = fixed_point(weight_variance, bias_variance, activation, alpha=alpha) if given is None else given
     if not math.isfinite(at):
         return MeanField(at, math.nan, math.nan)
     slope = _slope(activation, alpha)
@@ -166,7 +170,7 @@ def critical_weight_variance(bias_variance: float, activation: str, *, alpha: fl
         weight = 1 / gaussian_mean(lambda x: slope(x) ** 2, q)
         return weight, q - weight * gaussian_mean(lambda x: f(x) ** 2, q)
 
-    low, high = 1e-12, 1e3
+    low, high = 1e-18, 1e3
     if abs(at(high)[1] - bias_variance) < 1e-9 * high:  # every q is critical, as for relu
         return float(np.round(at(1.0)[0], 12))
     if not at(low)[1] <= bias_variance <= at(high)[1]:

@@ -42,7 +42,7 @@ class PathEnsemble:
         >>> round(ensemble.between(19, 35), 4), round(ensemble.between(5, 17), 5)
         (0.9802, 0.00454)
         """
-        return float(self.share[max(low, 0) : high + 1].sum())
+        return float(self.share[max(low, 0) : max(high + 1, 0)].sum())
 
 
 def path_ensemble(depth: int) -> PathEnsemble:
@@ -92,6 +92,8 @@ def path_gradients(
     True
     """
     operation = "path_gradients"
+    if not isinstance(network, Network):
+        raise TypeError(f"[{operation}] network is of type {type(network).__name__}; needs a gradwell.Network")
     check_loss(operation, loss, network.outputs)
     check_count(operation, "samples", samples)
     parts = _parts(network)
@@ -110,7 +112,10 @@ def path_gradients(
         else:
             break
     rng = np.random.default_rng(seed)
-    wanted = np.arange(len(blocks) + 1) if lengths is None else np.asarray(lengths)
+    check_count(operation, "seed", seed, lowest=0)
+    wanted = np.arange(len(blocks) + 1) if lengths is None else np.atleast_1d(np.asarray(lengths))
+    if wanted.dtype.kind not in "iu" or wanted.ndim != 1 or not ((wanted >= 0) & (wanted <= len(blocks))).all():
+        raise ValueError(f"[{operation}] lengths is {lengths}; needs whole numbers from 0 to {len(blocks)}")
     norms = []
     for length in wanted:
         found = []
