@@ -166,8 +166,10 @@ Fault Program<T>::run_step(Context context, const TrainPlan& plan, const Samples
   const Index batch = samples.x.rows;
   StepRule rule = plan.rule;
   rule.learning_rate = plan.learning_rate(step);
-  rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
-  rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
+  if (rule.kind == OptimizerKind::adam) {
+    rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
+    rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
+  }
   const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step + step)};
   *loss = run_rows(context, plan.loss, samples, mode, recorder);
   Fault fault = std::isfinite(loss->sum) ? Fault::none : Fault::loss;
