@@ -139,13 +139,14 @@ void Program<T>::step_parameters(Context context, Index batch, const StepRule& r
     const WeightBlock& block = weight_blocks_[static_cast<std::size_t>(k)];
     fetch_some();
     Layer<T>& layer = *layers_[block.layer];
-    const StepRule own = block.rows.count > 0 ? slices_[weight_of_[block.layer]].rule(rule) : StepRule{};
-    if (made || recorder || rule.kind != OptimizerKind::sgd || own.l1 > 0) {
+    const Slice* const weight = block.rows.count > 0 ? &slices_[weight_of_[block.layer]] : nullptr;
+    const bool plain = rule.kind == OptimizerKind::sgd && rule.l1 == 0 && !(weight && weight->penalty.l1 > 0);
+    if (made || recorder || !plain) {
       if (!made) make_block(pass, batch, block);
       step_block(pass, block, rule);
     } else {
       const Matrix<const T> x = input_of(block.layer, batch);
-      if (block.rows.count > 0) layer.update_weight(pass, x, block.rows, {own.learning_rate, own.weight_decay, own.l2});
+      if (weight) layer.update_weight(pass, x, block.rows, weight->plain_rule(rule));
       if (block.rows.first == 0) layer.backward_others(pass, x);
     }
     if (block.rows.first == 0)

@@ -20,7 +20,7 @@ from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import Optimizer
 from gradwell.progress import Progress
 from gradwell.sampling import RecordSchedule
-from gradwell.schedules import check_rates
+from gradwell.schedules import Constant, check_rates
 from gradwell.statistics import GradientRecord
 
 Array = NDArray[Any]
@@ -79,7 +79,7 @@ class Trainer:
         layers = [layer for _, layer, _ in walk(network.layers)]
         kinds = ("kernel_regularizer", "bias_regularizer")
         self._regularized = any(getattr(layer, kind, None) is not None for layer in layers for kind in kinds)
-        names = list(network.parameters)
+        self._names = names = list(network.parameters)
         if amplify is not None:
             amplify.factors(names, 0)  # checks the names
         self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages), names)
@@ -184,16 +184,17 @@ class Trainer:
         return done
 
     def _plan(self, record_every: int, steps: int) -> Any:
-        numbers = self.step + np.arange(steps, dtype=np.float64)
-        rates = check_rates(self.optimizer.schedule.rates(numbers, self.schedule_state), steps)
-        names = list(self.network.parameters)
+        schedule = self.optimizer.schedule
+        count = 1 if isinstance(schedule, Constant) else steps  # one rate serves all steps
+        numbers = self.step + np.arange(count, dtype=np.float64)
+        rates = check_rates(schedule.rates(numbers, self.schedule_state), count)
         epoch = self.step // self.steps_per_epoch
         return _core.Plan(
             loss=self.loss,
             rule=self.optimizer.rule(),
             learning_rates=rates.tolist(),
             clip=None if self.clip is None else self.clip.describe(),
-            amplify=[] if self.amplify is None else self.amplify.factors(names, epoch),
+            amplify=[] if self.amplify is None else self.amplify.factors(self._names, epoch),
             seed=self.seed,
             batch=self.batch_size,
             first_step=self.step,

@@ -59,6 +59,10 @@ struct Slice {
     step.l1 += penalty.l1;
     return step;
   }
+  // The same for plain descent, of which that is all there is.
+  Sgd plain_rule(const StepRule& step) const {
+    return {step.learning_rate, decays ? step.weight_decay : 0.0, (decays ? step.l2 : 0.0) + penalty.l2};
+  }
 };
 
 // A run of rows, of a batch or of a weight.
