@@ -33,7 +33,7 @@ for sizes, activation, batch in nets:
     rng = np.random.default_rng(0)
     x, y = rng.random((batch * most, sizes[0]), dtype=np.float32), rng.integers(0, 10, batch * most)
     plan = _core.Plan("softmax_cross_entropy", {"name": "sgd"}, [0.01], None, [], 0, batch, 0, 0)
-    net.program.train(x, y, np.arange(batch * steps), plan, True)
+    net.program.train(x, y, None, np.arange(batch * steps), plan, True)
 """
 # One thread of each library, or the count would be of how long they wait for one another.
 ENVIRONMENT = {

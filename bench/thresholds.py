@@ -54,7 +54,7 @@ def step(width, layers, batch):
         np.arange(batch * 20),
         _core.Plan("softmax_cross_entropy", {"name": "sgd"}, [1e-6], None, [], 0, batch, 0, 0),
     )
-    return lambda: net.program.train(x, y, order, plan, True), width, layers, batch
+    return lambda: net.program.train(x, y, None, order, plan, True), width, layers, batch
 
 
 def main():

@@ -16,7 +16,7 @@ in_the_repository = pytest.mark.skipif(
 PYTHON_ROWS = (
     {"_core", "checks", "datasets"},
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
-    {"network"},
+    {"mlp", "network"},
     {
         *{
             "callbacks",
@@ -30,7 +30,7 @@ PYTHON_ROWS = (
             "progress",
             "sampling",
         },
-        *{"statistics", "storage", "trainer", "training"},
+        *{"statistics", "storage", "time_record", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},
     {"report", "experiments"},
@@ -48,6 +48,7 @@ HEADER_ROWS = (
     {"check", "memory", "threads"},
     set(),  # the kernel families: every header not named here
     {"kernels", "record", "clipper"},
+    {"recurrence"},
     {"program"},
 )
 HEADER_RANK = {header: rank for rank, row in enumerate(HEADER_ROWS) for header in row}

@@ -17,7 +17,7 @@ RETURNS = {
     "gradient_statistics": f"tuple[tuple[typing.Any, ...], {ARRAY}]",
     "loss": f"tuple[float, {ARRAY}]",
     "prelu_backward": f"tuple[{ARRAY}, {ARRAY}]",
-    "evaluate": "tuple[float, int]",
+    "evaluate": "tuple[float, int, int]",
     "gradients": f"dict[str, {ARRAY}]",
     "parameters": f"dict[str, {ARRAY}]",
 }

@@ -14,6 +14,7 @@ void register_elementary(pybind11::module_& m);
 void register_loss(pybind11::module_& m);
 void register_optimizers(pybind11::module_& m);
 void register_program(pybind11::module_& m);
+void register_recurrent(pybind11::module_& m);
 void register_roofline(pybind11::module_& m);
 void register_statistics(pybind11::module_& m);
 void register_system(pybind11::module_& m);

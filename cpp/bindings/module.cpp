@@ -25,6 +25,7 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_loss(m);
   bindings::register_optimizers(m);
   bindings::register_program(m);
+  bindings::register_recurrent(m);
   bindings::register_roofline(m);
   bindings::register_statistics(m);
   bindings::register_system(m);

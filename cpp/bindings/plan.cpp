@@ -29,6 +29,29 @@ LayerSpec parse_layer(const py::dict& layer) {
                       : constraint == "clip"   ? Constraint::clip
                                                : Constraint::none;
     spec.constraint_limit = py::cast<double>(layer["limit"]);
+  } else if (spec.kind == "recurrent") {
+    const auto cell = py::cast<std::string>(layer["cell"]);
+    spec.units = py::cast<Index>(layer["units"]);
+    spec.bias = py::cast<bool>(layer["bias"]);
+    spec.cell.kind = cell == "lstm"  ? CellKind::lstm
+                     : cell == "rnn" ? CellKind::rnn
+                                     : (py::cast<bool>(layer["reset_after"]) ? CellKind::gru : CellKind::gru_before);
+    spec.cell.activation = parse_activation("network", layer["activation"], py::none()).kind;
+    spec.cell.reverse = py::cast<bool>(layer["reverse"]);
+    spec.cell.advance = py::cast<Index>(layer["advance"]);
+    spec.cell.reach = py::cast<Index>(layer["reach"]);
+    spec.cell.omega = py::cast<double>(layer["omega"]);
+    spec.both = py::cast<bool>(layer["both"]);
+    spec.sequences = py::cast<bool>(layer["sequences"]);
+    spec.stateful = py::cast<bool>(layer["stateful"]);
+    spec.recurrent_bias = spec.bias && spec.cell.kind == CellKind::gru;
+    spec.peephole = py::cast<bool>(layer["peephole"]);
+    spec.weight_penalty = penalty(layer, "weight_l1", "weight_l2");
+    spec.recurrent_penalty = penalty(layer, "recurrent_l1", "recurrent_l2");
+    spec.bias_penalty = penalty(layer, "bias_l1", "bias_l2");
+  } else if (spec.kind == "embedding") {
+    spec.units = py::cast<Index>(layer["units"]);
+    spec.vocabulary = py::cast<Index>(layer["vocabulary"]);
   } else if (spec.kind == "activation") {
     spec.activation = parse_activation("network", layer["activation"], layer["alpha"]);
   } else if (spec.kind == "batchnorm" || spec.kind == "layernorm") {

@@ -52,12 +52,50 @@ py::list state_views(const py::object& self) {
   return states;
 }
 
+// The lengths of the rows' sequences, or none.
+struct InputLengths {
+  py::object owner;
+  const Index* data;
+};
+InputLengths row_lengths(const char* op, const py::object& lengths, Index rows, Index steps) {
+  if (lengths.is_none()) return {lengths, nullptr};
+  const auto in = input_vector<Index>(op, "lengths", lengths, "the network");
+  check(in.size == rows, op, "lengths has ", in.size, " values but x has ", rows, " rows");
+  for (Index i = 0; i < rows; ++i)
+    check(in.data[i] >= 0 && in.data[i] <= steps, op, "lengths has ", in.data[i], " in row ", i, "; needs 0 to ",
+          steps);
+  return {in.owner, in.data};
+}
+
 template <class T>
-py::object forward(Program<T>& program, const py::object& x, bool training, std::uint64_t seed, std::uint64_t step,
-                   bool flush) {
+py::list kept_states(const py::object& self) {
+  py::list all;
+  for (const KeptState<T>& state : py::cast<const Program<T>&>(self).kept_states()) {
+    auto copy = output_matrix<T>(state.rows, state.columns);
+    std::copy_n(state.data, state.rows * state.columns, copy.view.data);
+    all.append(py::make_tuple(state.name, copy.owner));
+  }
+  return all;
+}
+
+template <class T>
+void keep_state(Program<T>& program, const std::string& layer, const std::string& name, const py::object& state) {
+  const auto in = input_matrix<T>("restore", "state", state, "the network");
+  const auto rows = contiguous<T>(in.owner);
+  for (const StageInfo& stage : program.stages())
+    check(stage.name != layer || stage.time_steps == 0 ||
+              in.view.columns * (stage.directions * (stage.steps > 1 ? stage.steps : 1)) == stage.outputs,
+          "restore", "state of layer ", layer, " has ", in.view.columns, " columns; its layer has another size");
+  program.keep_state(layer, name, in.view.rows, static_cast<const T*>(rows.data()));
+}
+
+template <class T>
+py::object forward(Program<T>& program, const py::object& x, const py::object& lengths, bool training,
+                   std::uint64_t seed, std::uint64_t step, bool flush) {
   const auto in = features<T>("forward", "x", x, program.inputs());
+  const auto counts = row_lengths("forward", lengths, in.view.rows, program.steps());
   auto y = output_matrix<T>(in.view.rows, program.outputs());
-  call([&](Context c) { program.forward(c, in.view, y.view, {training, seed, step}); }, flush);
+  call([&](Context c) { program.forward(c, in.view, counts.data, y.view, {training, seed, step}); }, flush);
   return std::move(y.owner);
 }
 
@@ -85,10 +123,11 @@ py::object backward(Program<T>& program, const py::object& dy, bool flush) {
 }
 
 template <class T>
-py::object predict(Program<T>& program, const py::object& x, Index batch, bool flush) {
+py::object predict(Program<T>& program, const py::object& x, const py::object& lengths, Index batch, bool flush) {
   const auto in = features<T>("predict", "x", x, program.inputs());
+  const auto counts = row_lengths("predict", lengths, in.view.rows, program.steps());
   auto y = output_matrix<T>(in.view.rows, program.outputs());
-  call([&](Context c) { program.predict(c, in.view, y.view, batch); }, flush);
+  call([&](Context c) { program.predict(c, in.view, counts.data, y.view, batch); }, flush);
   return std::move(y.owner);
 }
 
@@ -97,38 +136,41 @@ template <class T>
 struct InputSamples {
   InputMatrix<T> x;
   InputTargets<T> y;
+  InputLengths lengths;
   Samples<T> view;
 };
 
 template <class T>
-InputSamples<T> samples(const char* op, const Program<T>& program, const py::object& x, const py::object& y) {
+InputSamples<T> samples(const char* op, const Program<T>& program, const py::object& x, const py::object& y,
+                        const py::object& lengths) {
   auto in = features<T>(op, "x", x, program.inputs());
   check(in.view.rows > 0, op, "x has no rows; needs at least one");
-  auto targets = input_targets<T>(op, "y", y, in.view.rows, program.outputs());
-  const Samples<T> view = {in.view, targets.view};
-  return {std::move(in), std::move(targets), view};
+  auto targets = input_targets<T>(op, "y", y, in.view.rows, program.outputs(), program.output_steps());
+  auto counts = row_lengths(op, lengths, in.view.rows, program.steps());
+  const Samples<T> view = {in.view, targets.view, counts.data};
+  return {std::move(in), std::move(targets), std::move(counts), view};
 }
 
 template <class T>
-py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y, const py::object& loss, Index batch,
-                   bool flush) {
+py::tuple evaluate(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths,
+                   const py::object& loss, Index batch, bool flush) {
   const LossKind kind = parse_loss("evaluate", loss);
-  const auto in = samples("evaluate", program, x, y);
+  const auto in = samples("evaluate", program, x, y, lengths);
   const LossResult r = call([&](Context c) { return program.evaluate(c, kind, in.view, batch); }, flush);
-  return py::make_tuple(r.sum / static_cast<double>(in.view.x.rows), r.correct);
+  return py::make_tuple(r.sum / static_cast<double>(std::max<Index>(r.counted, 1)), r.correct, r.counted);
 }
 
 template <class T>
-py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const py::object& loss,
-                          bool training, std::uint64_t seed, bool flush) {
+py::dict record_gradients(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths,
+                          const py::object& loss, bool training, std::uint64_t seed, bool flush) {
   const LossKind kind = parse_loss("gradients", loss);
-  const auto in = samples("gradients", program, x, y);
+  const auto in = samples("gradients", program, x, y, lengths);
   Record record;
   const LossResult r =
       call([&](Context c) { return program.record_gradients(c, kind, in.view, {training, seed, 0}, &record); }, flush);
   py::dict result =
       record_arrays(record, static_cast<Index>(program.stages().size()), static_cast<Index>(program.slices().size()));
-  result["loss"] = r.sum / static_cast<double>(in.view.x.rows);
+  result["loss"] = r.sum / static_cast<double>(std::max<Index>(r.counted, 1));
   result["correct"] = r.correct;
   return result;
 }
@@ -143,10 +185,10 @@ InputVector<Index> row_numbers(const py::object& order, Index rows) {
 }
 
 template <class T>
-py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& order, const Plan& plan,
-               bool flush) {
+py::dict train(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths,
+               const py::object& order, const Plan& plan, bool flush) {
   const TrainPlan parsed = plan.parse(program.slices().size());
-  const auto in = samples("fit", program, x, y);
+  const auto in = samples("fit", program, x, y, lengths);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
   Record record;
   const TrainResult r =
@@ -155,7 +197,10 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
   py::array_t<double> losses(static_cast<Index>(r.losses.size()));
   std::copy(r.losses.begin(), r.losses.end(), losses.mutable_data());
   py::dict result;
+  py::array_t<Index> counts(static_cast<Index>(r.counts.size()));
+  std::copy(r.counts.begin(), r.counts.end(), counts.mutable_data());
   result["losses"] = losses;
+  result["counts"] = counts;
   result["correct"] = r.correct;
   result["samples"] = r.samples;
   result["fault"] = faults[static_cast<int>(r.fault)];
@@ -174,10 +219,10 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
 }
 
 template <class T>
-py::dict find_producer(Program<T>& program, const py::object& x, const py::object& y, const py::object& order,
-                       const Plan& plan, bool flush) {
+py::dict find_producer(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths,
+                       const py::object& order, const Plan& plan, bool flush) {
   const TrainPlan parsed = plan.parse(program.slices().size());
-  const auto in = samples("fit", program, x, y);
+  const auto in = samples("fit", program, x, y, lengths);
   const auto rows = row_numbers<T>(order, in.view.x.rows);
   const Producer p =
       call([&](Context c) { return program.find_producer(c, parsed, in.view, rows.data, rows.size); }, flush);
@@ -208,14 +253,25 @@ template <class T>
 void register_type(py::module_& m, const char* name) {
   const auto flush = py::arg("flush_denormals");
   py::class_<Program<T>>(m, name)
-      .def(py::init([](const std::vector<py::dict>& layers, Index inputs) {
+      .def(py::init([](const std::vector<py::dict>& layers, Index inputs, Index steps) {
              std::vector<LayerSpec> specs;
              for (const py::dict& layer : layers) specs.push_back(parse_layer(layer));
-             return std::make_unique<Program<T>>(std::move(specs), inputs);
+             return std::make_unique<Program<T>>(std::move(specs), inputs, steps);
            }),
-           py::arg("layers"), py::arg("inputs"))
+           py::arg("layers"), py::arg("inputs"), py::arg("steps"))
       .def_property_readonly("inputs", &Program<T>::inputs)
       .def_property_readonly("outputs", &Program<T>::outputs)
+      .def_property_readonly("output_steps", &Program<T>::output_steps)
+      .def("kept_states", kept_states<T>)
+      .def("keep_state", keep_state<T>, py::arg("layer"), py::arg("name"), py::arg("state"))
+      .def("forget_states", &Program<T>::forget_states)
+      .def_property_readonly("time_stages",
+                             [](const Program<T>& program) {
+                               std::vector<py::tuple> stages;
+                               for (const StageInfo& s : program.stages())
+                                 stages.push_back(py::make_tuple(s.time_steps, s.time_quantities, s.directions));
+                               return stages;
+                             })
       .def_property_readonly("stages",
                              [](const Program<T>& program) {
                                std::vector<py::tuple> stages;
@@ -246,15 +302,18 @@ void register_type(py::module_& m, const char* name) {
           },
           py::arg("clip"), py::arg("state"))
       .def("penalty", [](const Program<T>& program) { return call([&](Context c) { return program.penalty(c); }); })
-      .def("forward", forward<T>, py::arg("x"), py::arg("training"), py::arg("seed"), py::arg("step"), flush)
+      .def("forward", forward<T>, py::arg("x"), py::arg("lengths"), py::arg("training"), py::arg("seed"),
+           py::arg("step"), flush)
       .def("stage_input", stage_input<T>, py::arg("stage"))
       .def("backward", backward<T>, py::arg("dy"), flush)
-      .def("predict", predict<T>, py::arg("x"), py::arg("batch"), flush)
-      .def("evaluate", evaluate<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("batch"), flush)
-      .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("loss"), py::arg("training"),
-           py::arg("seed"), flush)
-      .def("train", train<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
-      .def("find_producer", find_producer<T>, py::arg("x"), py::arg("y"), py::arg("order"), py::arg("plan"), flush)
+      .def("predict", predict<T>, py::arg("x"), py::arg("lengths"), py::arg("batch"), flush)
+      .def("evaluate", evaluate<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("loss"), py::arg("batch"),
+           flush)
+      .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("loss"),
+           py::arg("training"), py::arg("seed"), flush)
+      .def("train", train<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("order"), py::arg("plan"), flush)
+      .def("find_producer", find_producer<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("order"),
+           py::arg("plan"), flush)
       .def("update", update<T>, py::arg("rule"), py::arg("clip"), flush);
 }
 

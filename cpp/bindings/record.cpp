@@ -45,7 +45,12 @@ py::dict record_arrays(const Record& record, Index stages, Index parameters) {
   number = parameter_values.mutable_data();
   for (const ParameterEntry& entry : record.parameters)
     for (double value : {entry.step, entry.parameter}) *number++ = value;
+  // Every record has as many figures of time as any other.
+  const Index times = n > 0 ? static_cast<Index>(record.time.size()) / n : 0;
+  py::array_t<double> time({n, times});
+  std::copy(record.time.begin(), record.time.begin() + n * times, time.mutable_data());
   py::dict result;
+  result["time"] = time;
   result["steps"] = steps;
   result["statistics"] = statistics;
   result["histograms"] = histograms;

@@ -10,7 +10,7 @@
 namespace gradwell {
 
 template <class T>
-Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs) {
+Program<T>::Program(std::vector<LayerSpec> specs, Index inputs, Index steps) : inputs_(inputs), steps_(steps) {
   check(inputs >= 1, "network", "input_shape has ", inputs, " values; needs at least 1");
   check(!specs.empty(), "network", "layers is empty; needs at least one layer");
   Builder(*this, specs).build();
@@ -21,6 +21,7 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs) : inputs_(inputs
     Layer<T>& layer = *layers_[i];
     layer.bind_parameters(parameters_.data(), gradients_.data());
     rows_apart_ = rows_apart_ && layer.rows_apart();
+    if (layer.hooked()) hooked_.push_back(&layer);
     const Index rows = layer.weight_rows();
     for (Index first = 0; rows > 0 && first < stages_[i].inputs; first += rows)
       weight_blocks_.push_back({i, {first, std::min(rows, stages_[i].inputs - first)}});
@@ -52,16 +53,24 @@ template <class T>
 void Program<T>::reserve(Index batch) {
   if (batch <= capacity_) return;
   const auto matrix = [&](Index columns) { return product(batch, stride_of<T>(columns)); };
+  // The steps of a sequence lie without gaps.
+  const auto stride = [&](const StageInfo& stage) {
+    return stage.steps > 1 ? stage.outputs : stride_of<T>(stage.outputs);
+  };
+  const auto kept = [&](std::size_t i) {
+    return layers_[i]->kept_matrices() * aligned(product(batch, stride(stages_[i])));
+  };
   Index total = matrix(inputs_) + matrix(outputs());
-  for (std::size_t i = 0; i < layers_.size(); ++i) total += layers_[i]->kept_matrices() * matrix(stages_[i].outputs);
+  for (std::size_t i = 0; i < layers_.size(); ++i) total += kept(i);
   Index widest = inputs_;
   for (const StageInfo& stage : stages_) widest = std::max(widest, stage.outputs);
   if (adds_) total += matrix(widest);
   arena_ = Block<T>();  // the old one first: both need not fit
   capacity_ = 0;
   arena_ = Block<T>(total);
-  classes_ = Block<Index>(batch);
-  costs_ = Block<double>(batch);
+  classes_ = Block<Index>(product(batch, output_steps_));
+  lengths_ = Block<Index>(batch);
+  costs_ = Block<double>(product(batch, output_steps_));
   T* next = arena_.data();
   const auto take = [&](Index count) {
     T* start = next;
@@ -72,8 +81,7 @@ void Program<T>::reserve(Index batch) {
   input_ = take(matrix(inputs_));
   target_ = take(matrix(outputs()));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const Index columns = stages_[i].outputs;
-    layers_[i]->bind_memory(take(layers_[i]->kept_matrices() * matrix(columns)), batch, stride_of<T>(columns));
+    layers_[i]->bind_memory(take(kept(i)), batch, stride(stages_[i]));
   }
   if (adds_) scratch_ = {take(matrix(widest)), batch, widest, stride_of<T>(widest)};
   capacity_ = batch;
@@ -87,6 +95,30 @@ std::vector<Buffer> Program<T>::buffers() const {
     for (const Buffer& buffer : layers_[i]->buffers())
       all.push_back({stages_[i].name + "." + buffer.name, buffer.data, buffer.size});
   return all;
+}
+
+template <class T>
+std::vector<KeptState<T>> Program<T>::kept_states() const {
+  std::vector<KeptState<T>> all;
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    for (KeptState<T> state : layers_[i]->kept_states()) {
+      state.name = stages_[i].name + "." + state.name;
+      all.push_back(state);
+    }
+  return all;
+}
+
+template <class T>
+void Program<T>::keep_state(const std::string& layer, const std::string& name, Index rows, const T* from) {
+  Lock lock(*this, true);
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    if (stages_[i].name == layer) layers_[i]->keep_state(name, rows, from);
+}
+
+template <class T>
+void Program<T>::forget_states() {
+  Lock lock(*this, true);
+  for (auto& layer : layers_) layer->forget_state();
 }
 
 template <class T>

@@ -7,7 +7,9 @@
 #include "layers/batchnorm.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
+#include "layers/embedding.h"
 #include "layers/layernorm.h"
+#include "layers/per_step.h"
 #include "layers/residual.h"
 #include "program_sizes.h"
 
@@ -44,7 +46,7 @@ ActivationPart<T> Program<T>::Builder::follower(Index units) {
 template <class T>
 void Program<T>::Builder::add_stage(const std::string& name, std::string kind, Index units,
                                     std::unique_ptr<Layer<T>> layer) {
-  p_.stages_.push_back({name, std::move(kind), width_of(current_), units, current_, -1});
+  p_.stages_.push_back({name, std::move(kind), width_of(current_), units, current_, -1, sequence_, 0, 0, 0});
   Flow flow;
   flow.from = current_;
   p_.flow_.push_back(flow);
@@ -52,10 +54,69 @@ void Program<T>::Builder::add_stage(const std::string& name, std::string kind, I
   current_ = next_stage() - 1;
 }
 
+// Layers whose parameters belong to columns go over every step of a sequence by itself.
+template <class T>
+std::unique_ptr<Layer<T>> Program<T>::Builder::by_steps(Index units, std::unique_ptr<Layer<T>> layer) {
+  if (sequence_ == 1) return layer;
+  return std::make_unique<PerStepLayer<T>>(next_stage(), width_of(current_), units, sequence_, std::move(layer));
+}
+
+template <class T>
+RecurrentSlices Program<T>::Builder::add_direction(const LayerSpec& spec, const std::string& prefix) {
+  const Index hidden = spec.units, inputs = width_of(current_) / sequence_, wide = gates_of(spec.cell.kind) * hidden;
+  const auto add = [&](const char* what, Index rows, Index columns, bool decays, Penalty penalty) {
+    return add_slice(spec.name, (prefix + what).c_str(), rows, columns, decays, penalty);
+  };
+  RecurrentSlices s;
+  s.weight = add("weight", inputs, wide, true, spec.weight_penalty);
+  s.recurrent_weight = add("recurrent_weight", hidden, wide, true, spec.recurrent_penalty);
+  if (spec.bias) s.bias = add("bias", 0, wide, false, spec.bias_penalty);
+  if (spec.recurrent_bias) s.recurrent_bias = add("recurrent_bias", 0, hidden, false, {});
+  if (spec.peephole) s.peephole = add("peephole", 3, hidden, false, {});
+  p_.weights_ += (inputs + hidden) * wide * sequence_;
+  p_.largest_weight_ = std::max({p_.largest_weight_, inputs * wide, hidden * wide});
+  return s;
+}
+
+template <class T>
+void Program<T>::Builder::add_recurrent(const LayerSpec& spec) {
+  static const char* const names[] = {"rnn", "lstm", "gru", "gru"};
+  check(spec.units >= 1, "network", "layer ", spec.name, " has ", spec.units, " units; needs at least 1");
+  const Index steps = sequence_, inputs = width_of(current_) / steps;
+  std::vector<RecurrentSlices> slices = {add_direction(spec, "")};
+  if (spec.both) slices.push_back(add_direction(spec, "backward_"));
+  std::vector<RecurrenceSettings> directions(slices.size(), spec.cell);
+  for (RecurrenceSettings& d : directions) {
+    d.inputs = inputs;
+    d.hidden = spec.units;
+  }
+  if (spec.both) directions[1].reverse = !directions[0].reverse;
+  auto layer = std::make_unique<RecurrentLayer<T>>(next_stage(), steps, p_.slices_, directions, slices, spec.sequences,
+                                                   spec.stateful);
+  const Index units = spec.units * static_cast<Index>(slices.size());
+  if (!spec.sequences) sequence_ = 1;
+  add_stage(spec.name, std::string(spec.both ? "bidirectional " : "") + names[static_cast<int>(spec.cell.kind)],
+            units * sequence_, std::move(layer));
+  StageInfo& stage = p_.stages_.back();
+  stage.time_steps = steps;
+  stage.time_quantities = time_quantities(spec.cell.kind);
+  stage.directions = static_cast<int>(slices.size());
+}
+
+template <class T>
+void Program<T>::Builder::add_embedding(const LayerSpec& spec) {
+  check(current_ < 0, "network", "embedding ", spec.name, " is not the first layer; it reads the input");
+  const int weight = add_slice(spec.name, "weight", spec.vocabulary, spec.units, false, spec.weight_penalty);
+  const Slice& slice = p_.slices_[static_cast<std::size_t>(weight)];
+  sequence_ = p_.inputs_;
+  add_stage(spec.name, "embedding", spec.units * sequence_,
+            std::make_unique<EmbeddingLayer<T>>(next_stage(), sequence_, slice));
+}
+
 template <class T>
 void Program<T>::Builder::add_dense(const LayerSpec& spec) {
   check(spec.units >= 1, "network", "layer ", spec.name, " has ", spec.units, " units; needs at least 1");
-  const Index width = width_of(current_);
+  const Index width = width_of(current_) / sequence_;
   const int weight = add_slice(spec.name, "weight", width, spec.units, true, spec.weight_penalty);
   Slice& slice = p_.slices_.back();
   slice.constraint = spec.constraint;
@@ -63,24 +124,27 @@ void Program<T>::Builder::add_dense(const LayerSpec& spec) {
   p_.constrained_ = p_.constrained_ || spec.constraint != Constraint::none;
   const int bias = spec.bias ? add_slice(spec.name, "bias", 0, spec.units, false, spec.bias_penalty) : -1;
   p_.weight_of_.back() = static_cast<std::size_t>(weight);
-  p_.weights_ += width * spec.units;
+  p_.weights_ += width * spec.units * sequence_;
   p_.largest_weight_ = std::max(p_.largest_weight_, width * spec.units);
   const ActivationPart<T> part = follower(spec.units);
-  add_stage(spec.name, followed_ ? std::string("dense+") + part.name() : "dense", spec.units,
-            std::make_unique<DenseLayer<T>>(next_stage(), p_.slices_, static_cast<std::size_t>(weight), bias, part));
+  add_stage(
+      spec.name, followed_ ? std::string("dense+") + part.name() : "dense", spec.units * sequence_,
+      by_steps(spec.units * sequence_, std::make_unique<DenseLayer<T>>(next_stage(), p_.slices_,
+                                                                       static_cast<std::size_t>(weight), bias, part)));
 }
 
 template <class T>
 void Program<T>::Builder::add_activation(const LayerSpec& spec) {
   --at_;
-  const ActivationPart<T> part = follower(width_of(current_));
+  const Index units = width_of(current_) / sequence_;
+  const ActivationPart<T> part = follower(units);
   add_stage(spec.name, part.name(), width_of(current_),
-            std::make_unique<ActivationLayer<T>>(next_stage(), width_of(current_), part));
+            by_steps(width_of(current_), std::make_unique<ActivationLayer<T>>(next_stage(), units, part)));
 }
 
 template <class T>
 void Program<T>::Builder::add_normalisation(const LayerSpec& spec) {
-  const Index units = width_of(current_);
+  const Index units = width_of(current_) / sequence_;
   NormSettings settings = {spec.epsilon, spec.momentum, -1, -1};
   if (spec.gamma) settings.gamma = add_slice(spec.name, "gamma", 0, units, false, {});
   if (spec.beta) settings.beta = add_slice(spec.name, "beta", 0, units, false, {});
@@ -91,7 +155,8 @@ void Program<T>::Builder::add_normalisation(const LayerSpec& spec) {
   } else {
     layer = std::make_unique<LayerNormLayer<T>>(next_stage(), units, p_.slices_, settings, part);
   }
-  add_stage(spec.name, followed_ ? spec.kind + "+" + part.name() : spec.kind, units, std::move(layer));
+  add_stage(spec.name, followed_ ? spec.kind + "+" + part.name() : spec.kind, units * sequence_,
+            by_steps(units * sequence_, std::move(layer)));
 }
 
 template <class T>
@@ -106,6 +171,7 @@ void Program<T>::Builder::begin_shortcut(const LayerSpec&) {
   block.branch = current_;
   block.branch_width = width_of(current_);
   current_ = block.begin;
+  std::swap(sequence_, block.steps);  // of the branch's end from here on
 }
 
 template <class T>
@@ -119,9 +185,12 @@ void Program<T>::Builder::close_block(const LayerSpec& spec) {
   check(width_of(branch) == width_of(skip), "network", "the residual block ", spec.name, " adds a branch of ",
         width_of(branch), " outputs to ", width_of(skip), "; give shortcut=Dense(", width_of(branch), ")");
   current_ = branch;
+  if (shortcut) sequence_ = block.steps;
   const Index units = width_of(branch);
   int scale = -1;
   if (block.spec->learned) scale = add_slice(spec.name, "scale", 0, 1, false, {});
+  check(sequence_ == 1 || at_ >= specs_.size() || specs_[at_].kind != "prelu", "network",
+        "prelu follows the residual block ", spec.name, " of sequences; put another layer between them");
   const ActivationPart<T> part = follower(units);
   const auto layer_at = [&](int stage) {
     return stage < 0 ? nullptr : p_.layers_[static_cast<std::size_t>(stage)].get();
@@ -170,14 +239,21 @@ void Program<T>::Builder::direct_flow() {
 
 template <class T>
 void Program<T>::Builder::build() {
+  sequence_ = p_.steps_;
   while (at_ < specs_.size()) {
     const LayerSpec& spec = specs_[at_++];
-    const bool stage = spec.kind != "residual" && spec.kind != "shortcut";
+    const bool stage = spec.kind != "residual" && spec.kind != "shortcut" && spec.kind != "flatten";
     if (stage) {
       p_.first_slice_.push_back(p_.slices_.size());
       p_.weight_of_.push_back(std::numeric_limits<std::size_t>::max());
     }
-    if (spec.kind == "dense") {
+    if (spec.kind == "recurrent") {
+      add_recurrent(spec);
+    } else if (spec.kind == "embedding") {
+      add_embedding(spec);
+    } else if (spec.kind == "flatten") {
+      sequence_ = 1;
+    } else if (spec.kind == "dense") {
       add_dense(spec);
     } else if (spec.kind == "activation" || spec.kind == "prelu") {
       add_activation(spec);
@@ -186,7 +262,7 @@ void Program<T>::Builder::build() {
     } else if (spec.kind == "dropout") {
       add_dropout(spec);
     } else if (spec.kind == "residual") {
-      open_.push_back({&spec, current_, next_stage()});
+      open_.push_back({&spec, current_, next_stage(), -2, 0, sequence_});
     } else if (spec.kind == "shortcut") {
       begin_shortcut(spec);
     } else {
@@ -197,6 +273,7 @@ void Program<T>::Builder::build() {
   }
   check(open_.empty() && !p_.stages_.empty(), "network", "a residual block is not closed");
   p_.first_slice_.push_back(p_.slices_.size());
+  p_.output_steps_ = sequence_;
   direct_flow();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layers/activation.h"
+#include "layers/recurrent.h"
 
 namespace gradwell {
 
@@ -19,6 +20,7 @@ class Program<T>::Builder {
     int first;        // its first stage
     int branch = -2;  // the last stage of its branch, once that is known
     Index branch_width = 0;
+    Index steps = 1;  // where it begins
   };
 
   Index width_of(int stage) const {
@@ -28,6 +30,10 @@ class Program<T>::Builder {
   int add_slice(const std::string& layer, const char* what, Index rows, Index columns, bool decays, Penalty penalty);
   ActivationPart<T> follower(Index units);
   void add_stage(const std::string& name, std::string kind, Index units, std::unique_ptr<Layer<T>> layer);
+  std::unique_ptr<Layer<T>> by_steps(Index units, std::unique_ptr<Layer<T>> layer);
+  RecurrentSlices add_direction(const LayerSpec& spec, const std::string& prefix);
+  void add_recurrent(const LayerSpec& spec);
+  void add_embedding(const LayerSpec& spec);
   void add_dense(const LayerSpec& spec);
   void add_activation(const LayerSpec& spec);
   void add_normalisation(const LayerSpec& spec);
@@ -40,6 +46,7 @@ class Program<T>::Builder {
   const std::vector<LayerSpec>& specs_;
   std::size_t at_ = 0;
   int current_ = -1;       // the stage whose output comes next
+  Index sequence_ = 1;     // steps of what comes next, where it is a sequence
   bool followed_ = false;  // the stage being made took an activation along
   std::vector<OpenBlock> open_;
 };

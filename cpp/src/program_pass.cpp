@@ -4,6 +4,7 @@
 // layers and meet once, at the end. Else they share out the columns of every product.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "core/team.h"
 #include "layers/layer.h"
@@ -120,14 +121,65 @@ void Program<T>::backward_rows(const Pass<T>& pass, Index batch, Rows rows, std:
 }
 
 template <class T>
-void Program<T>::run_forward(Context context, Matrix<const T> x, Mode mode) {
+void Program<T>::begin(const Pass<T>& pass, Index batch) {
+  for (Layer<T>* layer : hooked_) layer->begin(pass, batch);
+}
+
+template <class T>
+void Program<T>::make_sums(const Pass<T>& pass) {
+  for (Layer<T>* layer : hooked_) layer->make_sums(pass);
+}
+
+template <class T>
+void Program<T>::run_forward(Context context, Matrix<const T> x, const Index* lengths, Mode mode) {
   x_ = x;
-  forward_rows({context, kernels<T>(), nullptr, mode, x}, x.rows, {0, x.rows});
+  x_lengths_ = lengths;
+  const Pass<T> pass = {context, kernels<T>(), nullptr, mode, x, lengths};
+  begin(pass, x.rows);
+  forward_rows(pass, x.rows, {0, x.rows});
+}
+
+// How many targets there are: rows, or steps that take part.
+template <class T>
+Index Program<T>::targets_of(const Samples<T>& samples) const {
+  if (output_steps_ == 1 || !samples.lengths) return samples.x.rows * output_steps_;
+  Index count = 0;
+  for (Index b = 0; b < samples.x.rows; ++b) count += samples.lengths[b];
+  return count;
+}
+
+// The loss of `rows`, of sequences step by step, divided by `whole`. Steps beyond a length cost nothing.
+template <class T>
+Index Program<T>::evaluate_rows(const Pass<T>& pass, LossKind loss, const Samples<T>& samples, Index whole, Rows rows,
+                                Matrix<T> error) {
+  const Matrix<const T> outputs = layers_.back()->output(samples.x.rows);
+  const Index steps = output_steps_, units = outputs.columns / steps;
+  const auto some = [&](Index row, Index count, Index used) {
+    const auto part = [&](auto m) {
+      using Element = std::remove_pointer_t<decltype(m.data)>;
+      if (steps == 1) return rows_of(m, Rows{row, count});
+      return Matrix<Element>{m.data ? m.data + row * m.stride : nullptr, used, units, m.stride / steps};
+    };
+    const Index* const classes = samples.targets.classes;
+    const Targets<T> targets = {classes ? classes + row * steps : nullptr, part(samples.targets.values)};
+    return pass.kernels.loss.evaluate(pass.context, loss, part(outputs), targets, whole, part(error),
+                                      costs_.data() + row * steps);
+  };
+  if (steps == 1 || !samples.lengths) return some(rows.first, rows.count, rows.count * steps);
+  Index correct = 0;
+  for (Index b = rows.first; b < rows.first + rows.count; ++b) {
+    const Index length = samples.lengths[b];
+    correct += some(b, 1, length);
+    std::fill(costs_.data() + b * steps + length, costs_.data() + (b + 1) * steps, 0.0);
+    if (error.data)
+      std::fill(error.data + b * error.stride + length * units, error.data + b * error.stride + steps * units, T(0));
+  }
+  return correct;
 }
 
 template <class T>
 LossResult Program<T>::add_costs(Index rows, Index correct) const {
-  LossResult result = {0, correct};
+  LossResult result = {0, correct, rows};
   for (Index i = 0; i < rows; ++i) result.sum += costs_.data()[i];
   return result;
 }
@@ -142,21 +194,23 @@ LossResult Program<T>::run_rows(Context context, LossKind loss, const Samples<T>
   bounds_.resize(2 * row_blocks_ * layers_.size());
   const auto blocks = static_cast<Index>(row_blocks_);
   const Context within = apart ? Context{1, context.flush_denormals} : context;
+  const Index whole = targets_of(samples);
+  x_lengths_ = samples.lengths;
+  begin({context, kernels<T>(), recorder, mode, x_, x_lengths_}, batch);
   Index correct = 0;
   for_each_task(context, blocks, [&](Index block) {
     const Index first = groups * block / blocks * part_rows;
     const Rows rows = {first, std::min(groups * (block + 1) / blocks * part_rows, batch) - first};
-    const Pass<T> pass = {within, kernels<T>(), recorder, mode, x_};
+    const Pass<T> pass = {within, kernels<T>(), recorder, mode, x_, x_lengths_};
     forward_rows(pass, batch, rows);
-    const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
-                                rows_of(samples.targets.values, rows)};
-    const Index found =
-        pass.kernels.loss.evaluate(within, loss, rows_of(layers_.back()->output(batch), rows), targets, batch,
-                                   rows_of(layers_.back()->error(batch), rows), costs_.data() + first);
+    const Index found = evaluate_rows(pass, loss, samples, whole, rows, layers_.back()->error(batch));
     __atomic_fetch_add(&correct, found, __ATOMIC_RELAXED);
     backward_rows(pass, batch, rows, static_cast<std::size_t>(block), {nullptr, 0, 0, 0});
   });
-  return add_costs(batch, correct);
+  make_sums({context, kernels<T>(), recorder, mode, x_, x_lengths_});
+  LossResult result = add_costs(batch * output_steps_, correct);
+  result.counted = whole;
+  return result;
 }
 
 // No element of a gradient is larger: each is a sum over the batch of products of an input and an error. Those that the
@@ -182,15 +236,19 @@ double Program<T>::gradient_bound(Context context, Index batch) const {
   return bound;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                                       \
-  template bool Program<T>::shares_rows(Index) const;                                                 \
-  template double Program<T>::work_between_meetings(Index) const;                                     \
-  template Matrix<const T> Program<T>::output_of(int, Index) const;                                   \
-  template void Program<T>::fetch_some();                                                             \
-  template void Program<T>::backward_rows(const Pass<T>&, Index, Rows, std::size_t, Matrix<T>);       \
-  template void Program<T>::run_forward(Context, Matrix<const T>, Mode);                              \
-  template LossResult Program<T>::add_costs(Index, Index) const;                                      \
-  template LossResult Program<T>::run_rows(Context, LossKind, const Samples<T>&, Mode, Recorder<T>*); \
+#define GRADWELL_INSTANTIATE(T)                                                                                  \
+  template bool Program<T>::shares_rows(Index) const;                                                            \
+  template double Program<T>::work_between_meetings(Index) const;                                                \
+  template Matrix<const T> Program<T>::output_of(int, Index) const;                                              \
+  template void Program<T>::fetch_some();                                                                        \
+  template void Program<T>::backward_rows(const Pass<T>&, Index, Rows, std::size_t, Matrix<T>);                  \
+  template void Program<T>::run_forward(Context, Matrix<const T>, const Index*, Mode);                           \
+  template void Program<T>::begin(const Pass<T>&, Index);                                                        \
+  template void Program<T>::make_sums(const Pass<T>&);                                                           \
+  template Index Program<T>::targets_of(const Samples<T>&) const;                                                \
+  template Index Program<T>::evaluate_rows(const Pass<T>&, LossKind, const Samples<T>&, Index, Rows, Matrix<T>); \
+  template LossResult Program<T>::add_costs(Index, Index) const;                                                 \
+  template LossResult Program<T>::run_rows(Context, LossKind, const Samples<T>&, Mode, Recorder<T>*);            \
   template double Program<T>::gradient_bound(Context, Index) const;
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

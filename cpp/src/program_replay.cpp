@@ -17,10 +17,12 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
   Samples<T> batch;
   gather(samples, order, count, &batch);
   x_ = batch.x;
-  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step)};
-  const Pass<T> pass = {context, kernels<T>(), nullptr, mode, x_, true};
+  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step), true, true};
+  x_lengths_ = batch.lengths;
+  const Pass<T> pass = {context, kernels<T>(), nullptr, mode, x_, x_lengths_, true};
   Producer producer;
   if (!is_finite(measure(pass, x_))) return {"input", 0, "gather", {{"x", measure(pass, x_)}}};
+  begin(pass, count);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     producer.stage = static_cast<int>(i);
     layers_[i]->explain_forward(pass, input_of(i, count), producer);
@@ -32,8 +34,8 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
   }
   const Matrix<const T> outputs = layers_.back()->output(count);
   const Matrix<T> dy = layers_.back()->error(count);
-  kernels<T>().loss.evaluate(context, plan.loss, outputs, batch.targets, count, dy, costs_.data());
-  if (!std::isfinite(add_costs(count, 0).sum) || !is_finite(measure(pass, as_const(dy))))
+  evaluate_rows(pass, plan.loss, batch, targets_of(batch), all, dy);
+  if (!std::isfinite(add_costs(count * output_steps_, 0).sum) || !is_finite(measure(pass, as_const(dy))))
     return {"loss",
             producer.stage,
             "loss",
@@ -51,6 +53,7 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
     if (layer.weight_rows() > 0) layer.backward_parameters(pass, x, {0, stages_[i].inputs});
     pass_back(pass, i, count, all, {nullptr, 0, 0, 0});
     layer.backward_others(pass, x);
+    layer.make_sums(pass);
     for (std::size_t s = first_slice_[i]; s < first_slice_[i + 1]; ++s) {
       const Slice& slice = slices_[s];
       const Matrix<const T> gradient = {gradients_.data() + slice.offset, 1, slice.size(), slice.size()};

@@ -19,16 +19,18 @@ void copy_rows(Matrix<const T> from, Matrix<T> to) {
 }  // namespace
 
 template <class T>
-void Program<T>::forward(Context context, Matrix<const T> x, Matrix<T> y, Mode mode) {
+void Program<T>::forward(Context context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Mode mode) {
   Lock lock(*this, context.flush_denormals);
   reserve(x.rows);
   kept_ = 0;
   const Matrix<T> input = {input_, x.rows, inputs_, input_stride_};
   copy_rows(x, input);
-  on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input), mode); });
+  if (lengths) std::copy_n(lengths, x.rows, lengths_.data());
+  const Index* const counts = lengths ? lengths_.data() : nullptr;
+  mode.carries = mode.goes_back = true;
+  on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input), counts, mode); });
   copy_rows(layers_.back()->output(x.rows), y);
-  for (auto& layer : layers_)
-    if (mode.training) layer->commit();
+  for (auto& layer : layers_) layer->commit();
   kept_ = x.rows;
 }
 
@@ -41,20 +43,22 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
   copy_rows(dy, layers_.back()->error(dy.rows));
   bounds_.resize(2 * layers_.size());
   on_threads(context, work_between_meetings(dy.rows), [&](Context c) {
-    backward_rows({c, kernels<T>(), nullptr, {}, x_}, dy.rows, all, 0, dx);
+    const Pass<T> pass = {c, kernels<T>(), nullptr, {}, x_, x_lengths_};
+    backward_rows(pass, dy.rows, all, 0, dx);
+    make_sums(pass);
     run_parameters(c, dy.rows, nullptr);
   });
 }
 
 template <class T>
-void Program<T>::predict(Context context, Matrix<const T> x, Matrix<T> y, Index batch) {
+void Program<T>::predict(Context context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Index batch) {
   Lock lock(*this, context.flush_denormals);
   reserve(std::min(batch, x.rows));
   kept_ = 0;
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < x.rows; first += batch) {
       const Rows rows = {first, std::min(batch, x.rows - first)};
-      run_forward(c, rows_of(x, rows), {});
+      run_forward(c, rows_of(x, rows), lengths ? lengths + first : nullptr, {});
       copy_rows(layers_.back()->output(rows.count), rows_of(y, rows));
     }
   });
@@ -70,14 +74,19 @@ LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < count; first += batch) {
       const Rows rows = {first, std::min(batch, count - first)};
-      run_forward(c, rows_of(samples.x, rows), {});
-      const Targets<T> targets = {samples.targets.classes ? samples.targets.classes + first : nullptr,
-                                  rows_of(samples.targets.values, rows)};
-      const Index correct = kernels<T>().loss.evaluate(c, loss, layers_.back()->output(rows.count), targets, rows.count,
-                                                       {nullptr, 0, 0, 0}, costs_.data());
-      const LossResult part = add_costs(rows.count, correct);
+      const Index* const lengths = samples.lengths ? samples.lengths + first : nullptr;
+      const Index* const classes = samples.targets.classes;
+      const Samples<T> some = {
+          rows_of(samples.x, rows),
+          {classes ? classes + first * output_steps_ : nullptr, rows_of(samples.targets.values, rows)},
+          lengths};
+      run_forward(c, some.x, lengths, {});
+      const Pass<T> pass = {c, kernels<T>(), nullptr, {}, some.x, lengths};
+      const Index correct = evaluate_rows(pass, loss, some, 1, {0, rows.count}, {nullptr, 0, outputs(), outputs()});
+      const LossResult part = add_costs(rows.count * output_steps_, correct);
       total.sum += part.sum;
       total.correct += part.correct;
+      total.counted += targets_of(some);
     }
   });
   return total;
@@ -91,7 +100,8 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   kept_ = 0;
   const auto recorder = record ? make_recorder(samples.x.rows) : nullptr;  // this batch is the window
   if (recorder) recorder->begin(*record, 0, samples.x.rows);
-  LossResult result;
+  LossResult result = {0, 0};
+  mode.carries = mode.goes_back = true;
   on_threads(context, work_between_meetings(samples.x.rows), [&](Context c) {
     result = run_rows(c, loss, samples, mode, recorder.get());
     run_parameters(c, samples.x.rows, recorder.get());
@@ -100,11 +110,11 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   return result;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                                          \
-  template void Program<T>::forward(Context, Matrix<const T>, Matrix<T>, Mode);          \
-  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);               \
-  template void Program<T>::predict(Context, Matrix<const T>, Matrix<T>, Index);         \
-  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index); \
+#define GRADWELL_INSTANTIATE(T)                                                                \
+  template void Program<T>::forward(Context, Matrix<const T>, const Index*, Matrix<T>, Mode);  \
+  template void Program<T>::backward(Context, Matrix<const T>, Matrix<T>);                     \
+  template void Program<T>::predict(Context, Matrix<const T>, const Index*, Matrix<T>, Index); \
+  template LossResult Program<T>::evaluate(Context, LossKind, const Samples<T>&, Index);       \
   template LossResult Program<T>::record_gradients(Context, LossKind, const Samples<T>&, Mode, Record*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

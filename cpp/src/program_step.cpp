@@ -171,7 +171,7 @@ Fault Program<T>::run_step(Context context, const TrainPlan& plan, const Samples
     rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
     rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));
   }
-  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step + step)};
+  const Mode mode = {true, plan.seed, static_cast<std::uint64_t>(plan.first_step + step), true, true};
   *loss = run_rows(context, plan.loss, samples, mode, recorder);
   Fault fault = std::isfinite(loss->sum) ? Fault::none : Fault::loss;
   const bool looks = plan.clip.kind != ClipKind::none || !plan.amplify.empty();

@@ -32,16 +32,24 @@ void Program<T>::gather(const Samples<T>& samples, const Index* order, Index cou
   const Matrix<const T>& values = samples.targets.values;
   if (consecutive(order, count)) {
     const Rows rows = {order[0], count};
+    const Index* const classes = samples.targets.classes;
     *batch = {rows_of(samples.x, rows),
-              {samples.targets.classes ? samples.targets.classes + order[0] : nullptr, rows_of(values, rows)}};
+              {classes ? classes + order[0] * output_steps_ : nullptr, rows_of(values, rows)},
+              samples.lengths ? samples.lengths + order[0] : nullptr};
     return;
   }
   const auto bytes = sizeof(T) * static_cast<std::size_t>(inputs_);
   for (Index i = 0; i < count; ++i)
     std::memcpy(input_ + i * input_stride_, samples.x.data + order[i] * samples.x.stride, bytes);
   batch->x = {input_, count, inputs_, input_stride_};
+  if (samples.lengths) {
+    for (Index i = 0; i < count; ++i) lengths_.data()[i] = samples.lengths[order[i]];
+    batch->lengths = lengths_.data();
+  }
   if (samples.targets.classes) {
-    for (Index i = 0; i < count; ++i) classes_.data()[i] = samples.targets.classes[order[i]];
+    for (Index i = 0; i < count; ++i)
+      std::copy_n(samples.targets.classes + order[i] * output_steps_, output_steps_,
+                  classes_.data() + i * output_steps_);
     batch->targets = {classes_.data(), {nullptr, 0, 0, 0}};
     return;
   }
@@ -65,6 +73,7 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
   const Index steps = count / plan.batch + (count % plan.batch != 0);
   const bool recording = record && plan.record_every > 0;
   result->losses.reserve(static_cast<std::size_t>(steps));
+  result->counts.reserve(static_cast<std::size_t>(steps));
   if (plan.clip.kind != ClipKind::none) result->clips.reserve(static_cast<std::size_t>(steps));
   if (recording) {
     recorder_->prepare(std::min(plan.batch, count));
@@ -83,14 +92,15 @@ void Program<T>::train_steps(Context context, const TrainPlan& plan, const Sampl
     Samples<T> batch;
     gather(samples, order + first, rows, &batch);
     if (!context.team) look_ahead(samples, order + first + rows, std::min(plan.batch, count - first - rows));
-    LossResult loss;
+    LossResult loss = {0, 0};
     ClipEntry clipped = {0, 0, -1};
     result->fault = run_step(context, plan, batch, step, recorder, &bound, &loss, &clipped);
     if (result->fault != Fault::none) break;  // the record of this step stays: it shows the fault
     if (plan.clip.kind != ClipKind::none) result->clips.push_back(clipped);
-    result->losses.push_back(loss.sum / static_cast<double>(rows));
+    result->losses.push_back(loss.sum / static_cast<double>(std::max<Index>(loss.counted, 1)));
+    result->counts.push_back(loss.counted);
     result->correct += loss.correct;
-    result->samples += rows;
+    result->samples += loss.counted;
     (recorder ? result->recorded_seconds : result->plain_seconds) += seconds_since(start);
     ++(recorder ? result->recorded_steps : result->plain_steps);
   }

@@ -36,10 +36,11 @@ template <class T>
 Recorder<T>::Recorder(const std::vector<StageInfo>& stages, std::vector<Blocks> blocks, Index window)
     : stages_(stages.size()), blocks_(std::move(blocks)), window_(window), merged_(entries()) {
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    stages_[s].units = stages[s].outputs;
+    stages_[s].steps = stages[s].steps;
+    stages_[s].units = stages[s].outputs / stages[s].steps;
     stages_[s].dead = not_measured;
     stages_[s].joint = stages[s].kind.rfind("residual", 0) == 0;
-    stages_[s].lived = Block<std::uint8_t>(stages[s].outputs);
+    stages_[s].lived = Block<std::uint8_t>(stages_[s].units);
   }
   std::size_t first = 0;
   for (const Blocks& slice : blocks_) {
@@ -55,11 +56,12 @@ void Recorder<T>::prepare(Index batch) {
   if (batch <= capacity_) return;
   Index parts = 0;
   for (Stage& stage : stages_) {
-    stage.cut = pieces_of(batch, stage.units);
+    const Index rows = batch * stage.steps;
+    stage.cut = pieces_of(rows, stage.units);
     stage.first_part = parts;
     parts += stage.cut.count;
-    stage.alive = Block<typename SameSize<T>::Integer>(groups_of(batch) * padded(stage.units));
-    stage.flat = Block<Index>(groups_of(batch));
+    stage.alive = Block<typename SameSize<T>::Integer>(groups_of(rows) * padded(stage.units));
+    stage.flat = Block<Index>(groups_of(rows));
     for (auto& part : stage.parts)
       if (stage.joint) part = Block<double>(groups_of(batch));
   }
@@ -90,6 +92,7 @@ void Recorder<T>::begin(Record& record, Index step, Index batch) {
   prepare(batch);
   record_ = &record;
   batch_ = batch;
+  time_.clear();
   record.steps.push_back(step);
   for (Stage& stage : stages_) {
     stage.flat.data()[0] = -1;
@@ -116,12 +119,14 @@ void Recorder<T>::part(const Pass<T>& pass, int stage, bool skip, Rows rows, Mat
 template <class T>
 void Recorder<T>::activation(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> y) {
   const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  y = by_steps(s, y, &rows);
   pass.kernels.statistics.measure_parts(pass.context, y, parts_.data() + s.first_part + piece_of(s, rows));
 }
 
 template <class T>
 void Recorder<T>::error(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> delta) {
   const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  delta = by_steps(s, delta, &rows);
   StatisticsPart<T>* const parts = parts_.data() + activation_parts_ + s.first_part;
   pass.kernels.statistics.measure_parts(pass.context, delta, parts + piece_of(s, rows));
 }
@@ -129,12 +134,14 @@ void Recorder<T>::error(const Pass<T>& pass, int stage, Rows rows, Matrix<const 
 template <class T>
 void Recorder<T>::output_gradient(const Pass<T>& pass, int stage, Rows rows, Matrix<const T> dy) {
   const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  dy = by_steps(s, dy, &rows);
   pass.kernels.statistics.norms(pass.context, dy, norms_.data() + s.first_part + piece_of(s, rows));
 }
 
 template <class T>
 void Recorder<T>::saturation(const Pass<T>& pass, int stage, Rows rows, Derivative<T> of) {
   const Stage& s = stages_[static_cast<std::size_t>(stage)];
+  of.saved = by_steps(s, of.saved, &rows);
   const Index first = rows.first / part_rows, width = padded(s.units);
   for (Index group = 0; group < groups_of(rows.count); ++group) {
     auto* const alive = s.alive.data() + (first + group) * width;
@@ -158,7 +165,7 @@ Index Recorder<T>::parts_at(std::size_t entry, Index* count) const {
   const std::size_t stages = stages_.size();
   if (entry < 2 * stages) {
     const Stage& stage = stages_[entry % stages];
-    *count = pieces_of(batch_, stage.units).count;
+    *count = pieces_of(batch_ * stage.steps, stage.units).count;
     return (entry < stages ? activation_parts_ : 0) + stage.first_part;
   }
   const std::size_t slice = entry - 2 * stages;
@@ -192,7 +199,8 @@ template <class T>
 StageEntry Recorder<T>::finish_stage(Stage& stage, const Statistics& error) {
   const double* const norms = norms_.data() + stage.first_part;
   // Where no activation is between dC/dy and the error, the two are one.
-  const double output_gradient = norms[0] < 0 ? error.norm : norm_of(norms, pieces_of(batch_, stage.units).count);
+  const Index rows = batch_ * stage.steps;
+  const double output_gradient = norms[0] < 0 ? error.norm : norm_of(norms, pieces_of(rows, stage.units).count);
   StageEntry entry = {output_gradient, not_measured, not_measured, not_measured, not_measured};
   if (stage.joint) {
     const auto whole = [&](const Block<double>& part) {
@@ -204,13 +212,13 @@ StageEntry Recorder<T>::finish_stage(Stage& stage, const Statistics& error) {
   if (stage.flat.data()[0] < 0) return entry;
   Index flat = 0;
   const Index width = padded(stage.units);
-  for (Index group = 0; group < groups_of(batch_); ++group) {
+  for (Index group = 0; group < groups_of(rows); ++group) {
     flat += stage.flat.data()[group];
     const auto* const alive = stage.alive.data() + group * width;
     for (Index unit = 0; unit < stage.units; ++unit) stage.lived.data()[unit] |= alive[unit] != 0;
   }
-  entry.saturated = static_cast<double>(flat) / static_cast<double>(batch_ * stage.units);
-  stage.seen += batch_;
+  entry.saturated = static_cast<double>(flat) / static_cast<double>(rows * stage.units);
+  stage.seen += rows;
   if (stage.seen >= window_) {
     std::uint8_t* const lived = stage.lived.data();
     const auto dead = std::count(lived, lived + stage.units, 0);
@@ -233,6 +241,7 @@ void Recorder<T>::finish(Context context, bool stepped) {
     record_->counts.insert(record_->counts.end(), counts, counts + entry.bins);
     record_->entries.push_back(entry);
   }
+  record_->time.insert(record_->time.end(), time_.begin(), time_.end());
   for (std::size_t s = 0; s < stages_.size(); ++s)
     record_->stages.push_back(finish_stage(stages_[s], merged_[s].statistics));
   for (std::size_t slice = 0; slice < blocks_.size(); ++slice) {

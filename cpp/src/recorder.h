@@ -40,12 +40,16 @@ class Recorder {
     steps_[first_block_[slice] + static_cast<std::size_t>(block)] = norms;
   }
 
+  // The next figure of the time records, in the order of the stages.
+  void time(double value) { time_.push_back(value); }
+
   // Merges what was measured. `stepped`: the update was carried out, and its norms belong to the record.
   void finish(Context context, bool stepped);
 
  private:
   struct Stage {
-    Index units = 0, first_part = 0;
+    Index units = 0, first_part = 0;  // units of one step
+    Index steps = 1;
     Pieces cut = {};
     Block<double> parts[2];                      // norms of branch and skip parts, by group of part_rows rows
     Block<typename SameSize<T>::Integer> alive;  // by group of part_rows rows of the batch, and unit
@@ -61,12 +65,21 @@ class Recorder {
   void merge(std::size_t entry);
   StageEntry finish_stage(Stage& stage, const Statistics& error);
   Index piece_of(const Stage& stage, Rows rows) const { return rows.first / stage.cut.rows * stage.cut.across; }
+  // Rows of sequences step by step, whether they come so or whole.
+  template <class Element>
+  Matrix<Element> by_steps(const Stage& stage, Matrix<Element> m, Rows* rows) const {
+    if (m.columns == stage.units) return m;
+    rows->first *= stage.steps;
+    rows->count *= stage.steps;
+    return {m.data, m.rows * stage.steps, stage.units, m.stride / stage.steps};
+  }
 
   std::vector<Stage> stages_;
   std::vector<Blocks> blocks_;
   std::vector<std::size_t> first_block_;
   std::vector<Index> slice_part_;
   Index window_;
+  std::vector<double> time_;
   Index capacity_ = 0, batch_ = 0, activation_parts_ = 0;
   Record* record_ = nullptr;
   Block<StatisticsPart<T>> parts_;

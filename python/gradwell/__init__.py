@@ -23,11 +23,17 @@ from gradwell.initializing import initialize
 from gradwell.layers import (
     ELU,
     GELU,
+    GRU,
+    LSTM,
+    RNN,
     SELU,
     Activation,
     BatchNorm,
+    Bidirectional,
     Dense,
     Dropout,
+    Embedding,
+    Flatten,
     Identity,
     LayerNorm,
     LeakyReLU,
@@ -39,11 +45,13 @@ from gradwell.layers import (
     Softplus,
     Tanh,
 )
-from gradwell.network import Network, mlp
+from gradwell.mlp import mlp
+from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
 from gradwell.regularizers import L1, L1L2, L2, ClipWeights, MaxNorm
 from gradwell.statistics import GradientRecord
+from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
@@ -59,9 +67,12 @@ _ON_DEMAND = ("datasets", "experiments", "reference", "report", "theory")
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
     "L1",
     "L1L2",
     "L2",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "Activation",
@@ -70,12 +81,15 @@ __all__ = [
     "AdamW",
     "Amplify",
     "BatchNorm",
+    "Bidirectional",
     "Callback",
     "Checkpoint",
     "ClipWeights",
     "Dense",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
+    "Flatten",
     "GradientRecord",
     "History",
     "Identity",
@@ -93,6 +107,7 @@ __all__ = [
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "TimeRecord",
     "__version__",
     "adaptive_clip",
     "auto_clip",

@@ -62,6 +62,22 @@ def real_array(operation: str, argument: str, value: Any) -> Array:
     return array
 
 
+def integer_array(operation: str, argument: str, value: Any) -> Array:
+    """Return `value` as an int64 array; raise unless it holds integers.
+
+    Examples
+    --------
+    >>> integer_array("fit", "lengths", [3, 1]).tolist()
+    [3, 1]
+    """
+    array = real_array(operation, argument, value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs integers")
+    if array.size and array.max() > LARGEST_COUNT:
+        raise ValueError(f"[{operation}] {argument} has {array.max()}; needs at most {LARGEST_COUNT}")
+    return array.astype(np.int64, copy=False)
+
+
 def converted(operation: str, argument: str, array: Array, dtype: str) -> Array:
     """Return `array` in `dtype`; raise where a finite number is too large for it."""
     try:

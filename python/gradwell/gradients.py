@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from gradwell.checks import check_count, check_flag
-from gradwell.losses import check_loss, check_shares, prepare_targets
+from gradwell.losses import check_loss, check_shares
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord
 
 
-def gradients(network: Network, x: Any, y: Any, *, loss: str, training: bool = True, seed: int = 0) -> GradientRecord:
+def gradients(
+    network: Network, x: Any, y: Any, *, loss: str, training: bool = True, seed: int = 0, lengths: Any = None
+) -> GradientRecord:
     """Return the gradient record of one forward and one backward pass over all samples as one batch.
 
     No weight changes; `network.gradients` holds the gradients afterwards.
@@ -28,6 +30,8 @@ def gradients(network: Network, x: Any, y: Any, *, loss: str, training: bool = T
         `seed`; False takes both as in `predict`.
     seed
         Of dropout.
+    lengths
+        Of sequences (batch,); None takes all as whole.
 
     Raises
     ------
@@ -44,16 +48,17 @@ def gradients(network: Network, x: Any, y: Any, *, loss: str, training: bool = T
     operation = "gradients"
     if not isinstance(network, Network):
         raise TypeError(f"[{operation}] network is of type {type(network).__name__}; needs a gradwell.Network")
-    check_loss(operation, loss, network.outputs)
+    check_loss(operation, loss, network.output_shape[-1])
     features = network.features(operation, x)
     if not len(features):
         raise ValueError(f"[{operation}] x has no rows; needs at least one")
-    targets = prepare_targets(operation, "y", y, len(features), network.outputs, network.dtype)
+    counts = network.counts(operation, lengths, len(features))
+    targets = network.targets(operation, "y", y, len(features), counts)
     check_shares(operation, "y", loss, targets)
     check_count(operation, "seed", seed, lowest=0)
     training = check_flag(operation, "training", training)
-    result = network.program.record_gradients(features, targets, loss, training, seed, network.flush_denormals)
-    record = GradientRecord(network.program.stages, network.program.parameter_stages)
+    result = network.program.record_gradients(features, targets, counts, loss, training, seed, network.flush_denormals)
+    record = GradientRecord.of(network)
     record.loss = result.pop("loss")
     result.pop("correct")
     record.append(result)

@@ -10,7 +10,21 @@ from numpy.typing import NDArray
 
 from gradwell import initializers
 from gradwell.initializers import Initializer, Kumar
-from gradwell.layers import Activation, BatchNorm, Dense, Layer, LayerNorm, PReLU, Residual, walk
+from gradwell.layers import (
+    LSTM,
+    Activation,
+    BatchNorm,
+    Bidirectional,
+    Dense,
+    Embedding,
+    Layer,
+    LayerNorm,
+    PReLU,
+    Recurrent,
+    Residual,
+    recurrent_of,
+    walk,
+)
 from gradwell.layers.residual import LEARNED
 
 Array = NDArray[Any]
@@ -26,6 +40,18 @@ def draw_all(layers: Sequence[Layer], entropy: int, parameters: Mapping[str, Arr
             draw(init, rng, f"{name}.weight", weight, weight.shape[0])
             if layer.use_bias:
                 draw(bias_init, rng, f"{name}.bias", parameters[f"{name}.bias"], weight.shape[0])
+        elif (recurrent := recurrent_of(layer)) is not None:
+            for prefix in ("", "backward_") if isinstance(layer, Bidirectional) else ("",):
+                draw_recurrent(recurrent, rng, f"{name}.{prefix}", parameters)
+        elif isinstance(layer, Embedding):
+            weight = parameters[f"{name}.weight"]
+            draw(
+                initializers.get(layer.init or initializers.Normal(0.0, 1.0)),
+                rng,
+                f"{name}.weight",
+                weight,
+                layer.units,
+            )
         elif isinstance(layer, PReLU):
             slope = parameters[f"{name}.slope"]
             draw(initializers.get(layer.init or "zeros"), rng, f"{name}.slope", slope, slope.size)
@@ -36,6 +62,27 @@ def draw_all(layers: Sequence[Layer], entropy: int, parameters: Mapping[str, Arr
         elif isinstance(layer, Residual) and isinstance(layer.scale, str):
             parameters[f"{name}.scale"][...] = LEARNED[layer.scale]
     fixup(layers, parameters)
+
+
+def draw_recurrent(layer: Recurrent, rng: np.random.Generator, name: str, parameters: Mapping[str, Array]) -> None:
+    """Draw one direction of a recurrent layer, gate by gate; peepholes start at 0."""
+    gates, hidden = len(layer.gates), layer.units
+    for what, usual, chosen in (
+        ("weight", "glorot", layer.init),
+        ("recurrent_weight", "orthogonal", layer.recurrent_init),
+        ("bias", "zeros", layer.bias_init),
+    ):
+        if f"{name}{what}" not in parameters:
+            continue
+        view = parameters[f"{name}{what}"]
+        for k in range(gates):
+            part = view[..., k * hidden : (k + 1) * hidden]
+            draw(initializers.get(chosen or usual), rng, f"{name}{what}", part, parameters[f"{name}weight"].shape[0])
+    if isinstance(layer, LSTM) and layer.use_bias:
+        parameters[f"{name}bias"][hidden : 2 * hidden] += layer.forget_bias
+    for what in ("recurrent_bias", "peephole"):
+        if f"{name}{what}" in parameters:
+            parameters[f"{name}{what}"][...] = 0.0
 
 
 def initializers_of(layer: Dense, following: Layer | None) -> tuple[Initializer, Initializer]:

@@ -108,7 +108,7 @@ def _lsuv(network: Network, x: Array, tolerance: float, iterations: int) -> None
     for name, layer, _ in walk(network.layers):
         if not isinstance(layer, Dense):
             continue
-        network.program.forward(x, True, 0, 0, network.flush_denormals)
+        network.program.forward(x, None, True, 0, 0, network.flush_denormals)
         inputs = network.program.stage_input(stages.index(name)).astype(np.float64)
         weight = network.parameters[f"{name}.weight"]
         bias = network.parameters[f"{name}.bias"] if layer.use_bias else 0.0

@@ -31,15 +31,27 @@ def has_accuracy(loss: str, targets: NDArray[Any]) -> bool:
     return targets.dtype.kind == "i" or loss.endswith("cross_entropy")
 
 
-def prepare_targets(operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str) -> NDArray[Any]:
+def prepare_targets(
+    operation: str, argument: str, y: Any, rows: int, outputs: int, dtype: str, steps: int | None = None
+) -> NDArray[Any]:
     """Return class numbers (rows,) int64, or values (rows, outputs) of `dtype`, checked.
 
     One-dimensional integers are class numbers where there are two outputs or more; with one output y may be
-    one-dimensional.
+    one-dimensional. Where the outputs are sequences of `steps`, y is (rows, steps) classes or (rows, steps, outputs)
+    values, and comes back flat: (rows * steps,) or (rows, steps * outputs).
     """
     array = real_array(operation, argument, y)
     if array.ndim >= 1 and len(array) != rows:
         raise ValueError(f"[{operation}] {argument} has {len(array)} rows but x has {rows}")
+    if steps is not None:
+        if array.shape[:2] != (rows, steps) or array.ndim > 3:
+            raise ValueError(
+                f"[{operation}] {argument} has shape {array.shape}; needs integer class numbers of shape "
+                f"({rows}, {steps}) or values of shape ({rows}, {steps}, {outputs})"
+            )
+        flat = array.reshape(rows * steps, *array.shape[2:])
+        targets = prepare_targets(operation, argument, flat, rows * steps, outputs, dtype)
+        return targets if targets.ndim == 1 else targets.reshape(rows, steps * outputs)
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim == 1 and array.dtype.kind in "iu":

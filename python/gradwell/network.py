@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradwell import _core, initializers
-from gradwell.checks import check_count, check_flag, converted, real_array
+from gradwell import _core
+from gradwell.checks import check_count, check_flag, converted, integer_array, real_array
 from gradwell.initialization import draw_all
-from gradwell.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, activation_layer
+from gradwell.layers import (
+    Embedding,
+    Layer,
+    gives_sequences,
+    input_steps,
+    reads_sequences,
+)
 from gradwell.losses import check_loss, check_shares, has_accuracy, prepare_targets
 
 Array = NDArray[Any]
@@ -28,7 +34,9 @@ class Network:
     layers
         Layer descriptions, from input to output, such as ``[Dense(30), Sigmoid(), Dense(10)]``.
     input_shape
-        Number of features, or the shape of one sample; samples of several dimensions are flattened.
+        Number of features, or the shape of one sample; samples of several dimensions are flattened, but for a network
+        with recurrent layers, which reads sequences: (time, features), or (time,) tokens for an `Embedding`. A `Dense`
+        or a normalisation among sequences goes over every step by itself.
     seed
         Seed of the initial weights; None draws one.
     dtype
@@ -82,10 +90,14 @@ class Network:
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise ValueError(f'[network] two layers are named "{name}"; names must differ')
+        sequence = reads_sequences(self.layers)
+        self.steps = input_steps(self.layers, self.input_shape) if sequence else None
+        """Steps of an input sequence; None where the input is no sequence."""
+        self._gives_sequences = gives_sequences(self.layers, sequence)
         compiled = [entry for layer, name in zip(self.layers, names, strict=True) for entry in layer.compile(name)]
         program_type = _core.Program32 if self.dtype == "float32" else _core.Program64
         try:
-            self.program = program_type(compiled, prod(self.input_shape))
+            self.program = program_type(compiled, prod(self.input_shape), self.steps or 1)
         except MemoryError:
             raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)
@@ -99,6 +111,12 @@ class Network:
     def outputs(self) -> int:
         """Number of outputs."""
         return self.program.outputs
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's output: (units,), or (time, units) for sequences."""
+        steps = self.program.output_steps
+        return (steps, self.outputs // steps) if self._gives_sequences else (self.outputs,)
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -132,7 +150,17 @@ class Network:
         draw_all(self.layers, int(entropy), self.parameters)  # type: ignore[arg-type]
         for name, buffer in self.buffers.items():
             buffer[...] = 1.0 if name.endswith("variance") else 0.0
+        self.program.forget_states()
         self.forget_optimizer()
+
+    def reset_states(self) -> None:
+        """Make the states that stateful layers keep from batch to batch zero."""
+        self.program.forget_states()
+
+    @property
+    def states(self) -> Mapping[str, Array]:
+        """Copies of the states that stateful layers keep, by name; empty before the first batch."""
+        return MappingProxyType(dict(self.program.kept_states()))
 
     def forget_optimizer(self) -> None:
         """Forget the optimiser's state and what clipping has remembered."""
@@ -158,15 +186,54 @@ class Network:
         if array.shape[1:] not in (self.input_shape, (self.inputs,)) or array.ndim < 2:
             wanted = ", ".join(str(size) for size in self.input_shape)
             raise ValueError(f"[{operation}] {argument} has shape {array.shape}; needs (batch, {wanted})")
+        first = self.layers[0]
+        if isinstance(first, Embedding):
+            _check_tokens(operation, argument, array, first.vocabulary)
         return converted(operation, argument, array, self.dtype).reshape(len(array), self.inputs)
 
-    def predict(self, x: Any, batch_size: int = 1024) -> Array:
-        """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used."""
-        check_count("predict", "batch_size", batch_size)
-        return self.program.predict(self.features("predict", x), batch_size, self.flush_denormals)
+    def counts(self, operation: str, lengths: Any, rows: int, argument: str = "lengths") -> Array | None:
+        """Return the lengths of `rows` sequences as int64 (rows,), checked; None stays None."""
+        if lengths is None:
+            return None
+        if self.steps is None:
+            raise ValueError(f"[{operation}] {argument} is given but the network reads no sequences; needs None")
+        counts = integer_array(operation, argument, lengths)
+        if counts.shape != (rows,):
+            raise ValueError(
+                f"[{operation}] {argument} has shape {counts.shape} but x has {rows} rows; needs ({rows},)"
+            )
+        wrong = np.flatnonzero((counts < 0) | (counts > self.steps))
+        if wrong.size:
+            raise ValueError(
+                f"[{operation}] {argument} has {counts[wrong[0]]} in row {wrong[0]}; needs 0 to {self.steps}"
+            )
+        return np.ascontiguousarray(counts)
 
-    def evaluate(self, x: Any, y: Any, *, loss: str, batch_size: int = 1024) -> dict[str, float]:
+    def targets(self, operation: str, argument: str, y: Any, rows: int, lengths: Array | None = None) -> Array:
+        """Return targets as the program reads them; those of steps beyond a length do not matter."""
+        steps, units = (self.output_shape[0], self.output_shape[-1]) if self._gives_sequences else (None, self.outputs)
+        if steps is not None and lengths is not None:
+            array = real_array(operation, argument, y)
+            if array.shape[:2] == (rows, steps):
+                beyond = np.arange(steps) >= lengths[:, None]
+                y = np.where(beyond.reshape(beyond.shape + (1,) * (array.ndim - 2)), array.dtype.type(0), array)
+        return prepare_targets(operation, argument, y, rows, units, self.dtype, steps)
+
+    def predict(self, x: Any, batch_size: int = 1024, *, lengths: Any = None) -> Array:
+        """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used.
+
+        Sequences may have `lengths` (batch,). Stateful layers begin from zero states and keep none.
+        """
+        check_count("predict", "batch_size", batch_size)
+        features = self.features("predict", x)
+        counts = self.counts("predict", lengths, len(features))
+        outputs = self.program.predict(features, counts, batch_size, self.flush_denormals)
+        return outputs.reshape(len(features), *self.output_shape)
+
+    def evaluate(self, x: Any, y: Any, *, loss: str, batch_size: int = 1024, lengths: Any = None) -> dict[str, float]:
         """Return the mean loss over samples as in `predict`, and the accuracy where it makes sense.
+
+        Of sequences, the mean is over all steps that take part.
 
         Examples
         --------
@@ -175,19 +242,22 @@ class Network:
         >>> sorted(gw.mlp([64, 10], seed=0).evaluate(x, y, loss="softmax_cross_entropy"))
         ['accuracy', 'loss']
         """
-        check_loss("evaluate", loss, self.outputs)
+        check_loss("evaluate", loss, self.output_shape[-1])
         check_count("evaluate", "batch_size", batch_size)
         features = self.features("evaluate", x)
         if not len(features):
             raise ValueError("[evaluate] x has no rows; needs at least one")
-        targets = prepare_targets("evaluate", "y", y, len(features), self.outputs, self.dtype)
+        counts = self.counts("evaluate", lengths, len(features))
+        targets = self.targets("evaluate", "y", y, len(features), counts)
         check_shares("evaluate", "y", loss, targets)
-        mean, correct = self.program.evaluate(features, targets, loss, batch_size, self.flush_denormals)
-        counted = {"accuracy": correct / len(features)} if has_accuracy(loss, targets) else {}
+        mean, correct, seen = self.program.evaluate(features, targets, counts, loss, batch_size, self.flush_denormals)
+        counted = {"accuracy": correct / max(seen, 1)} if has_accuracy(loss, targets) else {}
         return {"loss": mean, **counted}
 
-    def forward(self, x: Any, *, training: bool = True, seed: int = 0) -> Array:
+    def forward(self, x: Any, *, training: bool = True, seed: int = 0, lengths: Any = None) -> Array:
         """Return the outputs for one batch and keep what `backward` needs of it.
+
+        Stateful layers go on from the batch before.
 
         In training batch normalisation uses the batch and moves its running moments, and dropout draws from `seed` and
         the number of passes so far; otherwise both are as in `predict`.
@@ -195,9 +265,10 @@ class Network:
         features = self.features("forward", x)
         training = check_flag("forward", "training", training)
         check_count("forward", "seed", seed, lowest=0)
-        outputs = self.program.forward(features, training, seed, self._passes, self.flush_denormals)
+        counts = self.counts("forward", lengths, len(features))
+        outputs = self.program.forward(features, counts, training, seed, self._passes, self.flush_denormals)
         self._passes += training
-        return outputs
+        return outputs.reshape(len(features), *self.output_shape)
 
     def backward(self, dy: Any) -> Array:
         """Fill `gradients` from dy = dC/dy of the batch last sent through `forward`; return dC/dx.
@@ -205,7 +276,10 @@ class Network:
         Both are (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
         """
         upstream = converted("backward", "dy", real_array("backward", "dy", dy), self.dtype)
-        return self.program.backward(upstream, self.flush_denormals)
+        if self._gives_sequences and upstream.shape[1:] == self.output_shape:
+            upstream = upstream.reshape(len(upstream), self.outputs)
+        dx = self.program.backward(upstream, self.flush_denormals)
+        return dx.reshape(len(dx), *self.input_shape) if self.steps is not None else dx
 
     def save(self, path: Any) -> None:
         """Write weights, description and training state to a safetensors file; see `gradwell.load`."""
@@ -234,6 +308,7 @@ class Network:
             "clip": self.clip_rule,
             "clip_state": program.clip_state(),
             "passes": self._passes,
+            "kept": dict(self.program.kept_states()),
             "training_state": dict(self.training_state) if self.training_state else None,
         }
 
@@ -250,6 +325,10 @@ class Network:
             for name, view in views.items():
                 view[...] = saved[name]
         self.program.restore_clip(self.clip_rule, snapshot["clip_state"])
+        self.program.forget_states()
+        for name, state in snapshot.get("kept", {}).items():
+            layer, what = name.rsplit(".", 1)
+            self.program.keep_state(layer, what, state)
         self._passes = snapshot["passes"]
         self.training_state = dict(snapshot["training_state"]) if snapshot["training_state"] else None
 
@@ -275,64 +354,13 @@ class Network:
         return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
 
 
-def mlp(
-    sizes: Sequence[int],
-    activation: str = "tanh",
-    *,
-    init: Any = None,
-    bias_init: Any = None,
-    alpha: float | None = None,
-    kernel_regularizer: Any = None,
-    bias_regularizer: Any = None,
-    kernel_constraint: Any = None,
-    normalization: str | None = None,
-    dropout: float = 0.0,
-    seed: int | None = None,
-    dtype: Any = "float32",
-    flush_denormals: bool = True,
-) -> Network:
-    """Return a network of dense layers with one activation between them; the last layer is linear (logits).
-
-    Parameters
-    ----------
-    sizes
-        Widths from input to output, such as [784, 30, 10].
-    activation, alpha
-        Name of the hidden layers' activation ("prelu" among them), and the setting of leaky_relu or elu.
-    init, bias_init
-        Initializers of all layers; by default the usual ones for the activation.
-    kernel_regularizer, bias_regularizer, kernel_constraint
-        As in `Dense`, for all layers.
-    normalization
-        "batch" or "layer" puts one in front of every hidden activation.
-    dropout
-        Rate of the dropout behind every hidden activation.
-    seed, dtype, flush_denormals
-        As in `Network`.
-
-    Examples
-    --------
-    >>> mlp([64, 30, 10], activation="sigmoid", init="nielsen", seed=0)
-    <Network 64 → dense+sigmoid 30 → dense 10; 2,260 parameters, float32>
-    """
-    if not hasattr(sizes, "__len__"):
-        raise TypeError(f"[mlp] sizes is of type {type(sizes).__name__}; needs a list such as [784, 30, 10]")
-    if len(sizes) < 2:
-        raise ValueError(f"[mlp] sizes has {len(sizes)} numbers; needs at least input and output")
-    hidden = activation_layer(activation, alpha)
-    usual = init if init is not None else initializers.usual_for(activation)
-    if normalization not in (None, "batch", "layer"):
-        raise ValueError(f'[mlp] normalization is "{normalization}"; needs None, "batch" or "layer"')
-    norm = {"batch": BatchNorm, "layer": LayerNorm}.get(normalization or "")
-    limits = {"kernel_regularizer": kernel_regularizer, "bias_regularizer": bias_regularizer}
-    layers: list[Layer] = []
-    for i, units in enumerate(sizes[1:]):
-        layers.append(Dense(units, init=usual, bias_init=bias_init, kernel_constraint=kernel_constraint, **limits))
-        if i + 2 < len(sizes):
-            layers += [norm()] if norm else []
-            layers.append(hidden)
-            layers += [Dropout(dropout)] if dropout else []
-    return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals)
+def _check_tokens(operation: str, argument: str, array: Array, vocabulary: int) -> None:
+    """Raise unless an array holds tokens of a vocabulary."""
+    if array.dtype.kind not in "iu" and array.size and not (array == np.floor(array)).all():
+        raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs integer tokens")
+    if array.size and not (array.min() >= 0 and array.max() < vocabulary):
+        wrong = array.min() if not array.min() >= 0 else array.max()
+        raise ValueError(f"[{operation}] {argument} has token {wrong}; needs 0 to {vocabulary - 1}")
 
 
 def _checked_shape(input_shape: Any) -> tuple[int, ...]:

@@ -7,10 +7,15 @@ is. Quantities come as arrays (records, layers); NaN means not measured, never h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradwell.time_record import TimeRecord
+
+if TYPE_CHECKING:
+    from gradwell.network import Network
 
 Array = NDArray[Any]
 
@@ -30,7 +35,13 @@ QUANTITIES = (
 )
 
 
-_KINDS = ("error", "weight", "bias", "gamma", "beta", "slope", "scale", "activation")
+_RECURRENT = ("weight", "recurrent_weight", "bias", "recurrent_bias", "peephole")
+_KINDS = (
+    "error",
+    *_RECURRENT,
+    *(f"backward_{kind}" for kind in _RECURRENT),
+    *("gamma", "beta", "slope", "scale", "activation"),
+)
 _PARTS = ("total", "weight", "derivative", "norm", "skip", "branch")
 
 
@@ -56,7 +67,12 @@ class GradientRecord:
     True
     """
 
-    def __init__(self, stages: Sequence[tuple[Any, ...]], parameters: Sequence[tuple[str, int]]):
+    def __init__(
+        self,
+        stages: Sequence[tuple[Any, ...]],
+        parameters: Sequence[tuple[str, int]],
+        times: Sequence[tuple[int, int, int]] = (),
+    ):
         self.layers = [name for name, *_ in stages]
         self.descriptions = [kind for _, kind, *_ in stages]
         self.above = [above for *_, above in stages]
@@ -73,6 +89,44 @@ class GradientRecord:
         self.loss: float | None = None
         """Loss of the batch, in a record made by `gradients`."""
         self._chunks: list[dict[str, Array]] = []
+        # Where each recurrent layer's time record begins among a record's figures, and how long one direction's is.
+        self._times: dict[int, tuple[int, int]] = {}
+        begin = 0
+        for i, (steps, quantities, directions) in enumerate(times):
+            if directions:
+                self._times[i] = (begin, steps * quantities + 1)
+                begin += directions * (steps * quantities + 1)
+
+    @classmethod
+    def of(cls, network: Network) -> GradientRecord:
+        """Return an empty record of a network's layers."""
+        program = network.program
+        return cls(program.stages, program.parameter_stages, program.time_stages)
+
+    def time(self, layer: int | str | None = None, direction: str = "forward") -> TimeRecord:
+        """Return the record by step of the sequence of a recurrent layer; by default of the only one.
+
+        `direction` is "backward" for the one of a `Bidirectional` that reads from the end.
+        """
+        if not self._times:
+            raise ValueError("[record] there is no recurrent layer; needs one")
+        if layer is None and len(self._times) > 1:
+            names = ", ".join(self.layers[i] for i in self._times)
+            raise ValueError(f"[record] layer is None but there are several recurrent layers; needs one of {names}")
+        index = next(iter(self._times)) if layer is None else self._layer(layer)
+        if index not in self._times:
+            raise ValueError(
+                f"[record] layer {self.layers[index]} is {self.descriptions[index]}; needs a recurrent one"
+            )
+        *both, cell = self.descriptions[index].split("+")[0].split(" ")
+        if direction not in (("forward", "backward") if both else ("forward",)):
+            raise ValueError(
+                f'[record] direction is "{direction}" of a layer that has {"two" if both else "only forward"}'
+            )
+        begin, size = self._times[index]
+        begin += size if direction == "backward" else 0
+        values = self._joined("time", (0, begin + size))[:, begin : begin + size]
+        return TimeRecord(values, self.steps, cell, self.layers[index], direction == "backward")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -246,6 +300,7 @@ class GradientRecord:
             "update": {kind: _plain(self.update(kind)) for kind in self._parameters},
             "saturated": _plain(self.saturated()),
             "dead": _plain(self.dead()),
+            **({"time": [self.time(i).to_dict() for i in self._times]} if self._times else {}),
         }
 
     def plot(self, kind: str = "error", axes: Any = None) -> Any:

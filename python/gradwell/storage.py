@@ -10,7 +10,17 @@ from uuid import uuid4
 
 import numpy as np
 
-from gradwell.layers import Dense, Layer, Residual, from_description
+from gradwell.layers import (
+    Bidirectional,
+    Dense,
+    Embedding,
+    Flatten,
+    Layer,
+    Residual,
+    from_description,
+    reads_sequences,
+    recurrent_of,
+)
 from gradwell.network import Network
 
 FORMAT = 2
@@ -51,6 +61,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     tensors = {**state["parameters"], **state["buffers"]}
     for k, values in enumerate(state["states"]):
         tensors.update({f"optimizer.{k}/{name}": value for name, value in values.items()})
+    tensors.update({f"kept/{name}": value for name, value in state["kept"].items()})
     if state["clip_state"]:
         tensors["clip"] = np.array(state["clip_state"])
     content = to_bytes(tensors, metadata={"gradwell": json.dumps(about)})
@@ -114,7 +125,7 @@ def _read_description(file: Path, text: str) -> dict[str, Any]:
 def _build(file: Path, description: dict[str, Any], tensors: dict[str, Any]) -> Network:
     try:
         layers = [from_description(layer) for layer in description["layers"]]
-        _check_sizes(layers, int(np.prod(description["input_shape"], dtype=object)), tensors)
+        _check_sizes(layers, _input_width(layers, description["input_shape"]), tensors)
         return Network(
             layers,
             description["input_shape"],
@@ -137,13 +148,32 @@ def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any], prefi
         if isinstance(layer, Dense):
             _check_dense(name, layer, width, tensors)
             width = layer.units
+        if isinstance(layer, Embedding):
+            _check_shape(name, (layer.vocabulary, layer.units), tensors)
+            width = layer.units
+        recurrent = recurrent_of(layer)
+        if recurrent is not None:
+            _check_shape(name, (width, len(recurrent.gates) * recurrent.units), tensors)
+            width = recurrent.units * (2 if isinstance(layer, Bidirectional) else 1)
+        if isinstance(layer, Flatten):
+            return width
     return width
 
 
+def _input_width(layers: list[Layer], shape: Any) -> int:
+    """Return the width that the first weight sees: of a sequence, that of one step."""
+    whole = int(np.prod(shape, dtype=object))
+    return whole // max(int(shape[0]), 1) if reads_sequences(layers) else whole
+
+
 def _check_dense(name: str, layer: Dense, width: int, tensors: dict[str, Any]) -> None:
+    _check_shape(name, (width, layer.units), tensors)
+
+
+def _check_shape(name: str, needed: tuple[int, int], tensors: dict[str, Any]) -> None:
     found = tensors[f"{name}.weight"].shape if f"{name}.weight" in tensors else "missing"
-    if found != (width, layer.units):
-        raise ValueError(f"{name}.weight is {found} but its network needs {(width, layer.units)}")
+    if found != needed:
+        raise ValueError(f"{name}.weight is {found} but its network needs {needed}")
 
 
 def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str, Any]) -> None:
@@ -158,6 +188,7 @@ def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str
     for k, state in enumerate(states):
         views.update({f"optimizer.{k}/{name}": view for name, view in state.items()})
     clip = tensors.pop("clip", np.zeros(0))
+    kept = {name[len("kept/") :]: tensors.pop(name) for name in list(tensors) if name.startswith("kept/")}
     if set(views) != set(tensors):
         raise ValueError(f"[load] {file}: has tensors {_list(tensors)} but its network needs {_list(views)}")
     for name, view in views.items():
@@ -176,6 +207,7 @@ def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str
         "clip": about.get("clip"),
         "passes": int(about.get("passes", 0)),
         "clip_state": [float(value) for value in clip.ravel()],
+        "kept": kept,
         "training_state": about["training"],
     }
     try:

@@ -13,8 +13,8 @@ from gradwell.checks import check_count, check_flag
 from gradwell.clipping import Amplify, Clip, check_clip
 from gradwell.history import History
 from gradwell.interrupts import interrupts_deferred
-from gradwell.layers import BatchNorm, walk
-from gradwell.losses import check_finite, check_loss, check_shares, has_accuracy, prepare_targets
+from gradwell.layers import BatchNorm, recurrent_of, walk
+from gradwell.losses import check_finite, check_loss, check_shares, has_accuracy
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import Optimizer
@@ -50,7 +50,7 @@ class Trainer:
             raise TypeError(f"[fit] network is of type {type(network).__name__}; needs a gradwell.Network")
         if not (isinstance(optimizer, Optimizer) and optimizer.name):
             raise TypeError(f"[fit] optimizer is of type {type(optimizer).__name__}; needs a gradwell optimizer")
-        check_loss("fit", loss, network.outputs)
+        check_loss("fit", loss, network.output_shape[-1])
         check_count("fit", "batch_size", batch_size)
         check_count("fit", "seed", seed, lowest=0)
         if nonfinite not in NONFINITE:
@@ -67,7 +67,7 @@ class Trainer:
         self.seed = int(seed)
         self.shuffle = check_flag("fit", "shuffle", shuffle)
         self.nonfinite = nonfinite
-        self.x, self.y = _samples(network, data, "data", "x", "y")
+        self.x, self.y, self.lengths = _samples(network, data, "data", "x", "y")
         self.validation = None if validation is None else _samples(network, validation, "validation", "xv", "yv")
         check_shares("fit", "y", loss, self.y)
         if self.validation is not None:
@@ -75,6 +75,7 @@ class Trainer:
         self.steps_per_epoch = -(-len(self.x) // self.batch_size)
         self.accuracy = has_accuracy(loss, self.y)
         _check_batches(network, len(self.x), self.batch_size)
+        self._stateful = _check_states(network, len(self.x), self.batch_size, self.shuffle)
         self._check_schedule()
         layers = [layer for _, layer, _ in walk(network.layers)]
         kinds = ("kernel_regularizer", "bias_regularizer")
@@ -82,7 +83,7 @@ class Trainer:
         self._names = names = list(network.parameters)
         if amplify is not None:
             amplify.factors(names, 0)  # checks the names
-        self.history = History(GradientRecord(network.program.stages, network.program.parameter_stages), names)
+        self.history = History(GradientRecord.of(network), names)
         self.step = 0
         self.step_seconds = 0.0
         self.schedule_state: dict[str, Any] = {}
@@ -159,9 +160,11 @@ class Trainer:
         order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
         plan = self._plan(schedule.every, steps)
         flush = self.network.flush_denormals
+        if self._stateful and within == 0:
+            self.network.reset_states()
         with interrupts_deferred():
-            result = self.network.program.train(self.x, self.y, order, plan, flush)
-            done = self._take_note(result, within)
+            result = self.network.program.train(self.x, self.y, self.lengths, order, plan, flush)
+            done = self._take_note(result)
         losses = result["losses"]
         schedule.learn(result)
         if done:
@@ -169,7 +172,7 @@ class Trainer:
         bar.advance(done, self.history, losses)
         return self._met_fault(result["fault"], order[done * self.batch_size :]) if result["fault"] else True
 
-    def _take_note(self, result: dict[str, Any], within: int) -> int:
+    def _take_note(self, result: dict[str, Any]) -> int:
         """Write down a run of steps; return how many there were."""
         losses = result["losses"]
         done = len(losses)
@@ -178,8 +181,7 @@ class Trainer:
         self.history.clipping.append(self.step, result["clips"])
         self._epoch_correct += result["correct"]
         self._epoch_samples += result["samples"]
-        sizes = np.minimum(self.batch_size, len(self.x) - (within + np.arange(done)) * self.batch_size)
-        self._epoch_sum += float(losses @ sizes)
+        self._epoch_sum += float(losses @ result["counts"])
         self._advance(done)
         return done
 
@@ -215,7 +217,7 @@ class Trainer:
             return True
         batch = np.ascontiguousarray(rest[: self.batch_size])
         flush = self.network.flush_denormals
-        found = self.network.program.find_producer(self.x, self.y, batch, self._plan(0, 1), flush)
+        found = self.network.program.find_producer(self.x, self.y, self.lengths, batch, self._plan(0, 1), flush)
         layer = self.history.gradients.layers[found["stage"]] if found["stage"] >= 0 else None
         error = NonFiniteError(self.step, found["phase"] or fault, layer, found["operation"], found["values"])
         if self.nonfinite == "raise":
@@ -229,11 +231,12 @@ class Trainer:
         if self.accuracy:
             values["accuracy"] = self._epoch_correct / self._epoch_samples if self._epoch_samples else float("nan")
         if self.validation is not None:
-            x, y = self.validation
-            mean, correct = self.network.program.evaluate(x, y, self.loss, 1024, self.network.flush_denormals)
+            x, y, lengths = self.validation
+            flush = self.network.flush_denormals
+            mean, correct, seen = self.network.program.evaluate(x, y, lengths, self.loss, 1024, flush)
             values["validation_loss"] = mean
             if self.accuracy:
-                values["validation_accuracy"] = correct / len(x)
+                values["validation_accuracy"] = correct / max(seen, 1)
         if self._regularized:
             values["regularization"] = self.network.regularization_loss()
         self.history.add_epoch(values)
@@ -243,15 +246,31 @@ class Trainer:
         self._advance(0)
 
 
-def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: str) -> tuple[Array, Array]:
-    """Return (x, y) checked and in the network's dtype."""
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise TypeError(f"[fit] {argument} is {_shape(pair)}; needs a pair (x, y)")
+def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: str) -> tuple[Array, Array, Array | None]:
+    """Return (x, y, lengths or None) checked and in the network's dtype."""
+    if not isinstance(pair, (tuple, list)) or len(pair) not in (2, 3):
+        raise TypeError(f"[fit] {argument} is {_shape(pair)}; needs a pair (x, y), or (x, y, lengths)")
     x = network.features("fit", pair[0], x_name)
     if not len(x):
         raise ValueError(f"[fit] {x_name} has no rows; needs at least one")
     check_finite("fit", x_name, x)
-    return x, prepare_targets("fit", y_name, pair[1], len(x), network.outputs, network.dtype)
+    lengths = network.counts("fit", pair[2] if len(pair) == 3 else None, len(x))
+    return x, network.targets("fit", y_name, pair[1], len(x), lengths), lengths
+
+
+def _check_states(network: Network, samples: int, batch_size: int, shuffle: bool) -> bool:
+    """Whether states go from batch to batch; raise where the batches do not allow it."""
+    names = [name for name, layer, _ in walk(network.layers) if (r := recurrent_of(layer)) is not None and r.stateful]
+    if not names:
+        return False
+    if shuffle:
+        raise ValueError(f"[fit] shuffle is True but layer {names[0]} is stateful; needs shuffle=False")
+    if samples % batch_size and samples > batch_size:
+        raise ValueError(
+            f"[fit] batch_size {batch_size} does not divide {samples} samples but layer {names[0]} is stateful; "
+            "every batch must have as many rows"
+        )
+    return True
 
 
 def _check_batches(network: Network, samples: int, batch_size: int) -> None:

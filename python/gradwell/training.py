@@ -48,7 +48,10 @@ def fit(
     network
         The network; its weights are changed.
     data
-        (x, y): samples (n, features) and targets, class numbers (n,) or values (n, outputs).
+        (x, y): samples (n, features) and targets, class numbers (n,) or values (n, outputs). Sequences are
+        (n, time, features), or (n, time) tokens, and may come as (x, y, lengths), lengths (n,). Where the outputs are
+        sequences so are the targets, (n, time) or (n, time, outputs), and losses are means over all steps that take
+        part.
     loss
         "softmax_cross_entropy", "sigmoid_cross_entropy", "quadratic" or "mean_squared_error": means over the batch.
     optimizer
@@ -58,7 +61,7 @@ def fit(
     max_steps
         Stop after this many steps, counted from the beginning of the fit, or of the one that `resume` goes on with.
     validation
-        (x, y), measured after each epoch.
+        (x, y), or (x, y, lengths), measured after each epoch.
     clip
         Clipping of the gradients, such as ``gw.clip_by_norm(1.0)``; what it did is in ``history.clipping``.
     amplify

@@ -14,6 +14,7 @@
 #include "gradwell/layernorm.h"
 #include "gradwell/loss.h"
 #include "gradwell/optimizers.h"
+#include "gradwell/recurrent.h"
 #include "gradwell/residual.h"
 #include "gradwell/roofline.h"
 #include "gradwell/statistics.h"
@@ -31,6 +32,7 @@ struct Kernels {
   LayerNormKernels<T> layernorm;
   LossKernels<T> loss;
   OptimizerKernels<T> optimizers;
+  RecurrentKernels<T> recurrent;
   ResidualKernels<T> residual;
   RooflineKernels<T> roofline;
   StatisticsKernels<T> statistics;

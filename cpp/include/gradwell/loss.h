@@ -24,6 +24,7 @@ struct Targets {
 struct LossResult {
   double sum;
   Index correct;
+  Index counted = 0;  // rows, or steps of sequences
 };
 
 template <class T>

@@ -15,6 +15,7 @@
 #include "gradwell/kernels.h"
 #include "gradwell/memory.h"
 #include "gradwell/record.h"
+#include "gradwell/recurrence.h"
 
 namespace gradwell {
 
@@ -24,9 +25,10 @@ struct Penalty {
   double l1 = 0, l2 = 0;  // added to the loss: l1 |w|_1 + l2/2 |w|^2
 };
 
-// `kind` is "dense" (units, bias), "activation" (activation), "prelu", "batchnorm" (epsilon, momentum, gamma, beta),
-// "layernorm" (epsilon, gamma, beta), "dropout" (rate), or a joint of a residual block: "residual" opens one (scale,
-// learned), "shortcut" ends its branch before a dense layer on the skip connection, "end" closes it.
+// `kind` is "recurrent" (see below), "embedding" (units, vocabulary), "flatten", "dense" (units, bias), "activation"
+// (activation), "prelu", "batchnorm" (epsilon, momentum, gamma, beta), "layernorm" (epsilon, gamma, beta), "dropout"
+// (rate), or a joint of a residual block: "residual" opens one (scale, learned), "shortcut" ends its branch before a
+// dense layer on the skip connection, "end" closes it.
 struct LayerSpec {
   std::string kind;
   std::string name;
@@ -35,6 +37,11 @@ struct LayerSpec {
   Activation activation = {ActivationKind::identity, 0};
   double epsilon = 0, momentum = 0, rate = 0, scale = 1;
   bool gamma = true, beta = true, learned = false;
+  // Of a recurrent layer, in one direction or two; the rest is as in recurrence.h.
+  RecurrenceSettings cell = {};
+  bool both = false, sequences = false, stateful = false, recurrent_bias = false, peephole = false;
+  Penalty recurrent_penalty;
+  Index vocabulary = 0;
   Penalty weight_penalty, bias_penalty;
   Constraint constraint = Constraint::none;
   double constraint_limit = 0;
@@ -71,7 +78,7 @@ struct Rows {
 };
 
 // `from` is the stage whose output it reads, -1 the network's input; `above` the one that reads its own output, the
-// joint where a residual block begins at it, -1 for the last.
+// joint where a residual block begins at it, -1 for the last. Its output is `steps` steps of a sequence, or 1.
 struct StageInfo {
   std::string name;
   std::string kind;  // such as "dense+sigmoid"
@@ -79,6 +86,18 @@ struct StageInfo {
   Index outputs;
   int from = -1;
   int above = -1;
+  Index steps = 1;
+  Index time_steps = 0;     // of the sequences that a recurrent layer reads
+  int time_quantities = 0;  // of its time record, for each direction
+  int directions = 0;
+};
+
+// A state (rows, columns) that goes from one batch to the next.
+template <class T>
+struct KeptState {
+  std::string name;
+  T* data;
+  Index rows, columns;
 };
 
 // Numbers that belong to a layer but are not trained, such as running statistics.
@@ -88,17 +107,22 @@ struct Buffer {
   Index size;
 };
 
-// How a pass is meant. `seed` and `step` are what dropout draws from.
+// How a pass is meant. `seed` and `step` are what dropout draws from; a pass that `carries` begins from the states that
+// were kept and keeps its last; one that `goes_back` is followed by the way back.
 struct Mode {
   bool training = false;
   std::uint64_t seed = 0, step = 0;
+  bool carries = false, goes_back = false;
 };
 
-// One step's worth of samples: rows of x and their targets, chosen by `order`.
+// One step's worth of samples: rows of x, their targets, and the lengths of their sequences or null, chosen by `order`.
+// Where the outputs are sequences there is a target for every step: classes (rows * steps), values (rows, steps *
+// units).
 template <class T>
 struct Samples {
   Matrix<const T> x;
   Targets<T> targets;
+  const Index* lengths = nullptr;
 };
 
 // What stopped a run of steps.
@@ -128,8 +152,9 @@ struct ClipEntry {
 
 struct TrainResult {
   std::vector<double> losses;  // mean of each step's batch, before its update
+  std::vector<Index> counts;   // over so many rows, or steps of sequences
   Index correct = 0;
-  Index samples = 0;
+  Index samples = 0;             // or steps of sequences
   Fault fault = Fault::none;     // found in the step after the last of `losses`; its update was not applied
   std::vector<ClipEntry> clips;  // of each step, where there is clipping
   double plain_seconds = 0, recorded_seconds = 0;
@@ -154,11 +179,14 @@ struct Pass;
 template <class T>
 class Program {
  public:
-  Program(std::vector<LayerSpec> specs, Index inputs);
+  // `steps`: how many steps of a sequence a row of the input is; 1 where it is none.
+  Program(std::vector<LayerSpec> specs, Index inputs, Index steps);
   ~Program();
 
   Index inputs() const { return inputs_; }
   Index outputs() const { return stages_.back().outputs; }
+  Index steps() const { return steps_; }
+  Index output_steps() const { return output_steps_; }
   const std::vector<StageInfo>& stages() const { return stages_; }
   const std::vector<Slice>& slices() const { return slices_; }
   T* parameters() const { return parameters_.data(); }
@@ -167,6 +195,10 @@ class Program {
 
   // Running statistics, in order; moved to by passes in training and by steps.
   std::vector<Buffer> buffers() const;
+  // States that stateful layers keep from batch to batch, by the layer's name.
+  std::vector<KeptState<T>> kept_states() const;
+  void keep_state(const std::string& layer, const std::string& name, Index rows, const T* from);
+  void forget_states();
   // The optimiser's state: how many blocks like the parameters' it has, which, and how many steps it has taken.
   int states() const { return states_of(optimizer_); }
   T* state(int k) const { return states_[k].data(); }
@@ -178,13 +210,13 @@ class Program {
   void restore_clip(const ClipPlan& plan, const std::vector<double>& state) { clipper_.restore(plan, state); }
 
   // y = network(x) and what a backward pass needs of it.
-  void forward(Context, Matrix<const T> x, Matrix<T> y, Mode);
+  void forward(Context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Mode);
   // Fills the gradient block from dC/dy of the batch last sent forward; writes dC/dx.
   void backward(Context, Matrix<const T> dy, Matrix<T> dx);
   // What a stage read in the last forward pass; valid until the next call.
   Matrix<const T> stage_input(std::size_t stage) const { return input_of(stage, kept_); }
 
-  void predict(Context, Matrix<const T> x, Matrix<T> y, Index batch);
+  void predict(Context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Index batch);
   LossResult evaluate(Context, LossKind, const Samples<T>&, Index batch);
   // One forward and one backward pass over all samples as one batch, recorded.
   LossResult record_gradients(Context, LossKind, const Samples<T>&, Mode, Record*);
@@ -237,9 +269,13 @@ class Program {
   void forward_rows(const Pass<T>&, Index batch, Rows rows);
   void pass_back(const Pass<T>&, std::size_t layer, Index batch, Rows rows, Matrix<T> input_error);
   void backward_rows(const Pass<T>&, Index batch, Rows rows, std::size_t block, Matrix<T> input_error);
-  void run_forward(Context, Matrix<const T> x, Mode);
+  void run_forward(Context, Matrix<const T> x, const Index* lengths, Mode);
+  void begin(const Pass<T>&, Index batch);
+  void make_sums(const Pass<T>&);
+  Index targets_of(const Samples<T>&) const;
+  Index evaluate_rows(const Pass<T>&, LossKind, const Samples<T>&, Index whole, Rows rows, Matrix<T> error);
   LossResult run_rows(Context, LossKind, const Samples<T>&, Mode, Recorder<T>*);
-  LossResult add_costs(Index rows, Index correct) const;
+  LossResult add_costs(Index rows, Index correct) const;  // rows of the loss: steps of sequences
   double gradient_bound(Context, Index batch) const;
 
   // The parts of a step (program_step.cpp).
@@ -267,7 +303,7 @@ class Program {
   void train_steps(Context, const TrainPlan&, const Samples<T>&, const Index* order, Index count, Record*,
                    TrainResult*);
 
-  Index inputs_;
+  Index inputs_, steps_, output_steps_ = 1;
   Index size_ = 0;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<StageInfo> stages_;
@@ -275,10 +311,11 @@ class Program {
   std::vector<std::size_t> weight_of_;    // by layer: its weight's slice
   std::vector<std::size_t> first_slice_;  // by layer, and one more for the end
   std::vector<WeightBlock> weight_blocks_;
-  std::vector<Flow> flow_;               // by layer
-  std::vector<double> slice_scales_;     // what clipping multiplies gradients by, by slice
-  std::vector<std::size_t> on_the_way_;  // slices whose gradients the backward pass itself makes
-  Index weights_ = 0, largest_weight_ = 0;
+  std::vector<Flow> flow_;            // by layer
+  std::vector<double> slice_scales_;  // what clipping multiplies gradients by, by slice
+  std::vector<Layer<T>*> hooked_;
+  std::vector<std::size_t> on_the_way_;     // slices whose gradients the backward pass itself makes
+  Index weights_ = 0, largest_weight_ = 0;  // multiply-adds of a row, numbers of a matrix
   bool rows_apart_ = true, penalised_ = false, constrained_ = false, adds_ = false;
   Block<T> parameters_, gradients_;
   OptimizerKind optimizer_ = OptimizerKind::sgd;
@@ -289,7 +326,7 @@ class Program {
   Index passes_ = 0;  // forward passes in training outside a fit
 
   Block<T> arena_;
-  Block<Index> classes_;
+  Block<Index> classes_, lengths_;
   Block<double> costs_;
   Index capacity_ = 0;
   Index kept_ = 0;  // rows of the last forward pass whose values are still there
@@ -298,6 +335,7 @@ class Program {
   T* target_ = nullptr;
   Matrix<T> scratch_ = {nullptr, 0, 0, 0};
   Matrix<const T> x_ = {nullptr, 0, 0, 0};  // of the pass that is running
+  const Index* x_lengths_ = nullptr;
   Matrix<const T> samples_ = {nullptr, 0, 0, 0};
   Ahead ahead_;
   std::vector<double> bounds_;  // by block of rows, layer, and input or error

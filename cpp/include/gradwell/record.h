@@ -10,7 +10,8 @@
 //   dead             fraction of units that were so for every sample of the last window
 //   skip, branch     of the joint of a residual block: norms of what its skip connection and its branch hand on to the
 //                    value that the block begins at
-// and for every parameter the statistics of its gradient, |step| and |parameter|.
+// and for a recurrent layer, direction by direction, its time record: time_quantities (recurrent.h) by step, and what
+// Pascanu's regulariser was; and for every parameter the statistics of its gradient, |step| and |parameter|.
 #pragma once
 
 #include <vector>
@@ -48,6 +49,7 @@ struct Record {
   std::vector<StageEntry> stages;
   std::vector<ParameterEntry> parameters;
   std::vector<std::uint32_t> counts;
+  std::vector<double> time;
 };
 
 // Samples a unit must have been inactive for, one after the other, to be called dead.

@@ -25,6 +25,8 @@ LossKernels<T> loss_kernels();
 template <class T>
 OptimizerKernels<T> optimizer_kernels();
 template <class T>
+RecurrentKernels<T> recurrent_kernels();
+template <class T>
 ResidualKernels<T> residual_kernels();
 template <class T>
 RooflineKernels<T> roofline_kernels();

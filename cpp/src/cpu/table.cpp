@@ -14,6 +14,7 @@ void fill_table(Kernels<T>& table) {
   table.layernorm = layernorm_kernels<T>();
   table.loss = loss_kernels<T>();
   table.optimizers = optimizer_kernels<T>();
+  table.recurrent = recurrent_kernels<T>();
   table.residual = residual_kernels<T>();
   table.roofline = roofline_kernels<T>();
   table.statistics = statistics_kernels<T>();

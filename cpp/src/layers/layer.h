@@ -17,7 +17,8 @@ struct Pass {
   Recorder<T>* recorder;
   Mode mode = {};
   Matrix<const T> input = {nullptr, 0, 0, 0};
-  bool separate = false;  // every derivative is applied by its own layer, as where it is recorded
+  const Index* lengths = nullptr;  // of the batch's sequences, or null: all are whole
+  bool separate = false;           // every derivative is applied by its own layer, as where it is recorded
 
   bool fuses() const { return !recorder && !separate; }
 };
@@ -52,9 +53,13 @@ class Layer {
   // Running statistics, their names without the layer's.
   virtual std::vector<Buffer> buffers() { return {}; }
 
-  Matrix<const T> output(Index batch) const { return {y_, batch, outputs_, stride_}; }
+  virtual Matrix<const T> output(Index batch) const { return {y_, batch, outputs_, stride_}; }
   // dC/dy until backward_activation has made it dC/dz.
-  Matrix<T> error(Index batch) const { return {error_, batch, outputs_, stride_}; }
+  virtual Matrix<T> error(Index batch) const { return {error_, batch, outputs_, stride_}; }
+  // States that go from one batch to the next.
+  virtual std::vector<KeptState<T>> kept_states() { return {}; }
+  virtual void keep_state(const std::string&, Index, const T*) {}
+  virtual void forget_state() {}
 
   // Whether a row's output and error depend on no other row.
   virtual bool rows_apart() const { return true; }
@@ -69,6 +74,11 @@ class Layer {
   virtual double reach(double) const { return 0; }
   // What makes dC/dy the error where the product that makes dC/dy can do it at once; saved.data is null where not.
   virtual Derivative<T> derivative(Rows) const { return {}; }
+
+  // Whether `begin` is to be called before a pass of so many rows, and `make_sums` once all rows have gone back.
+  virtual bool hooked() const { return false; }
+  virtual void begin(const Pass<T>&, Index) {}
+  virtual void make_sums(const Pass<T>&) {}
 
   // x (batch, in) must stay where it is until the step is over; only `rows` of it are looked at.
   virtual void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) = 0;

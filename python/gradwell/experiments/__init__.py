@@ -29,6 +29,7 @@ EXPERIMENTS: Final[dict[str, Entry]] = {
     "ioffe-szegedy": Entry("ioffe_szegedy", "batch norm in a logistic network, as first published"),
     "trainable-depth": Entry("trainable_depth", "how deep tanh networks train, against mean-field theory"),
     "dead-relu": Entry("dead_relu", "which learning rates kill units, and what revives them"),
+    "doya-cliff": Entry("doya_cliff", "one recurrent neuron: folds, a cliff in the loss, clipping at its wall"),
     "activation-derivatives": Entry("activation_derivatives", "every activation, its derivative and its bound"),
 }
 

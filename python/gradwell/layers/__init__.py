@@ -27,24 +27,34 @@ from gradwell.layers.activation import (
 )
 from gradwell.layers.dense import Dense
 from gradwell.layers.dropout import Dropout
+from gradwell.layers.embedding import Embedding, Flatten
 from gradwell.layers.layer import Layer
 from gradwell.layers.normalization import BatchNorm, LayerNorm
+from gradwell.layers.recurrent import GRU, LSTM, RNN, Bidirectional, Recurrent, recurrent_of
 from gradwell.layers.residual import Residual
+from gradwell.layers.sequences import gives_sequences, input_steps, inside, reads_sequences
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "BatchNorm",
+    "Bidirectional",
     "Dense",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "Identity",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "PReLU",
     "ReLU",
+    "Recurrent",
     "Residual",
     "SiLU",
     "Sigmoid",
@@ -52,11 +62,20 @@ __all__ = [
     "Tanh",
     "activation_layer",
     "from_description",
+    "gives_sequences",
+    "input_steps",
+    "inside",
+    "reads_sequences",
+    "recurrent_of",
     "walk",
 ]
 
 _CLASSES: Mapping[str, type[Layer]] = {
-    c.__name__: c for c in (Dense, Activation, PReLU, BatchNorm, LayerNorm, Dropout, Residual, *ACTIVATION_CLASSES)
+    c.__name__: c
+    for c in (
+        *(Dense, Activation, PReLU, BatchNorm, LayerNorm, Dropout, Residual, *ACTIVATION_CLASSES),
+        *(RNN, LSTM, GRU, Bidirectional, Embedding, Flatten),
+    )
 }
 
 
@@ -78,6 +97,8 @@ def from_description(description: Mapping[str, Any]) -> Layer:
             shortcut = settings.pop("shortcut")
             settings["shortcut"] = None if shortcut is None else from_description(shortcut)
             return Residual(*inside, **settings)
+        if name == "Bidirectional":
+            settings["layer"] = from_description(settings["layer"])
         return _CLASSES[name](**settings)
     except (TypeError, KeyError) as error:
         raise ValueError(f"[layer] {name} cannot be made from {settings}: {error}") from None

@@ -30,6 +30,17 @@ from gradwell.reference.optimizers import (
     rprop_update,
     sgd_update,
 )
+from gradwell.reference.recurrent import (
+    gru_backward,
+    gru_forward,
+    gru_step,
+    lstm_backward,
+    lstm_forward,
+    lstm_step,
+    rnn_backward,
+    rnn_forward,
+    rnn_step,
+)
 from gradwell.reference.statistics import gradient_statistics
 
 __all__ = [
@@ -51,9 +62,15 @@ __all__ = [
     "dropout_forward",
     "exp",
     "gradient_statistics",
+    "gru_backward",
+    "gru_forward",
+    "gru_step",
     "layernorm_backward",
     "layernorm_forward",
     "log",
+    "lstm_backward",
+    "lstm_forward",
+    "lstm_step",
     "max_norm",
     "mean_squared_error",
     "momentum_update",
@@ -62,6 +79,9 @@ __all__ = [
     "prelu_forward",
     "quadratic",
     "rmsprop_update",
+    "rnn_backward",
+    "rnn_forward",
+    "rnn_step",
     "rprop_update",
     "sgd_update",
     "sigmoid",

@@ -1,5 +1,6 @@
 """What to expect of a network before it trains, and what its surroundings look like."""
 
+from gradwell.theory import dynamics
 from gradwell.theory.forecasting import Forecast, forecast
 from gradwell.theory.landscapes import Landscape, landscape
 from gradwell.theory.meanfield import critical_weight_variance, depth_scale, fixed_point, gaussian_mean, mean_field
@@ -11,6 +12,7 @@ __all__ = [
     "PathEnsemble",
     "critical_weight_variance",
     "depth_scale",
+    "dynamics",
     "fixed_point",
     "forecast",
     "gaussian_mean",

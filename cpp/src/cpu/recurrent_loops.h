@@ -1,0 +1,264 @@
+// The loops over time, for some sequences and any cell. Private to cpp/src/cpu.
+#pragma once
+
+#include "cpu/columns.h"
+#include "cpu/recurrent_cells.h"
+#include "cpu/recurrent_tile.h"
+
+namespace gradwell {
+namespace GRADWELL_LEVEL {
+
+// Sequences that go through all steps together: their states stay in the second-level cache.
+constexpr Index block_sequences = 64;
+
+// The place in time that step t of sequence b stands for, and whether it takes part.
+struct StepPlace {
+  Index time;
+  bool active, goes_on;  // goes_on: the step after it is in this run and takes part
+};
+template <class T>
+GRADWELL_INLINE StepPlace place_of(const RecurrentRun<T>& run, Index t, Index b) {
+  const Index length = run.lengths ? run.lengths[b] : run.whole, step = run.origin + t;
+  const bool active = step < length;
+  return {active && run.reverse ? length - 1 - step : step, active, step + 1 < length && t + 1 < run.steps};
+}
+
+template <class T>
+GRADWELL_INLINE CellRow<T> row_of(const RecurrentRun<T>& run, Index t, Index b, Index unit) {
+  const Index hidden = run.hidden, at = (t * run.batch + b) * hidden + unit;
+  const Index left = hidden - unit, next = at + run.batch * hidden;
+  CellRow<T> row;
+  row.hidden = hidden;
+  row.n = static_cast<int>(left < lanes<T> ? left : lanes<T>);
+  row.gates = run.gates + (t * run.batch + b) * gates_of(run.kind) * hidden + unit;
+  row.before = run.states + at;
+  row.state = run.states + next;
+  row.cell_before = run.cells ? run.cells + at : nullptr;
+  row.cell = run.cells ? run.cells + (is_gru(run.kind) ? at : next) : nullptr;
+  row.peephole = run.peephole ? run.peephole + unit : nullptr;
+  row.bias = run.bias ? run.bias + unit : nullptr;
+  row.input = run.inputs == 0 ? row.gates : (run.input_bias ? run.input_bias + unit : nullptr);
+  return row;
+}
+
+// The panel after this one is asked for while this one is worked on, a share of it before every tile.
+template <class T>
+struct PanelFetch {
+  const char* data;
+  Index lines, taken;
+  PanelFetch(const T* panel, Index numbers, bool wanted)
+      : data(reinterpret_cast<const char*>(panel)),
+        lines(wanted ? numbers * static_cast<Index>(sizeof(T)) / 64 : 0),
+        taken(0) {}
+  void take(Index share) {
+    for (; taken < share && taken < lines; ++taken) __builtin_prefetch(data + taken * 64, 0, 2);
+  }
+};
+constexpr Index most_cached_bytes = 1700000;  // packed weights up to this stay in the second-level cache
+
+// Runs tile(row, rows) for sequences first ... first + count, the next panel being fetched meanwhile.
+template <class T, class Body>
+GRADWELL_INLINE void over_tiles(Index first, Index count, int most, const T* next, Index size, bool fetching,
+                                Body&& tile) {
+  PanelFetch<T> fetch(next, size, fetching);
+  for_each_tile(first, count, most, [&](Index row, int rows) {
+    if (fetching) fetch.take(fetch.lines * (row - first + rows) / count);
+    tile(row, rows);
+  });
+}
+
+// What has been made of a unit's step, or of a step that is none, becomes its state and its output.
+template <class T>
+GRADWELL_INLINE void keep_state(const CellRow<T>& at, bool active, Pack<T> h, Sequence<T> y, Index b, Index time,
+                                Index unit) {
+  store_n<T>(at.state, active ? h : load_n<T>(at.before, at.n), at.n);
+  if (y.data) store_n<T>(y.data + b * y.row + time * y.step + unit, active ? h : Pack<T>{}, at.n);
+}
+
+template <class T>
+GRADWELL_INLINE void skip_step(const RecurrentRun<T>& run, const CellRow<T>& at) {
+  for (int k = 0; k < gates_of(run.kind); ++k) at.set_gate(k, Pack<T>{});
+  if (run.cells) store_n<T>(at.cell, is_gru(run.kind) ? Pack<T>{} : load_n<T>(at.cell_before, at.n), at.n);
+}
+
+template <class T, class Cell>
+void forward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index first, Index count, Sequence<T> y) {
+  constexpr int width = lanes<T>;
+  constexpr bool before = Cell::kind == CellKind::gru_before, gru = Cell::kind == CellKind::gru;
+  const Index hidden = run.hidden, panels = panel_count<T>(run.kind, hidden, false);
+  const Index size = panel_size<T>(run.kind, run.inputs, hidden, false), step = panel_step<T>(run.kind, false);
+  const bool fetching = panels * size * static_cast<Index>(sizeof(T)) > most_cached_bytes;
+  alignas(64) T sums[most_tile_rows * most_vectors * width];
+  alignas(64) T apart[most_tile_rows * width];  // x W of gru's candidate
+  for (int k = 0; k < most_tile_rows * width; ++k) apart[k] = 0;
+  const auto pass = [&](Index t, auto tile_vectors, const T* from, Index offset, auto&& finish) {
+    constexpr int vectors = decltype(tile_vectors)::value;
+    for (Index j = 0; j < panels; ++j) {
+      const T* const panel = run.panels + j * size + offset;
+      const T* const next = run.panels + (j + 1 < panels ? j + 1 : 0) * size;
+      over_tiles<T>(first, count, TileRows<vectors>::most, next, size, fetching, [&](Index row, int rows) {
+        if (run.inputs > 0) {
+          const T* const x = run.x + (t * run.batch + row) * run.inputs;
+          any_recurrent_tile<T, vectors>({x, run.inputs, run.inputs, panel, step, false, sums}, rows);
+          for (int i = 0; gru && i < rows; ++i) {
+            store(apart + i * width, load(sums + (i * vectors + 2) * width));
+            store(sums + (i * vectors + 2) * width, Pack<T>{});
+          }
+        }
+        const T* const own = panel + run.inputs * step;
+        any_recurrent_tile<T, vectors>({from + row * hidden, hidden, hidden, own, step, run.inputs > 0, sums}, rows);
+        for (int i = 0; i < rows; ++i)
+          for (int u = 0; u < Cell::units; ++u) {
+            const Index unit = (j * Cell::units + u) * width;
+            if (unit >= hidden) break;
+            Pack<T> sum[most_vectors];
+            for (int v = 0; v < vectors; ++v) sum[v] = load(sums + (i * vectors + (Cell::units > 1 ? u : v)) * width);
+            if (gru) sum[3] = load(apart + i * width);
+            const Index b = row + i;
+            finish(row_of(run, t, b, unit), place_of(run, t, b), b, unit, sum);
+          }
+      });
+    }
+  };
+  for (Index t = 0; t < run.steps; ++t) {
+    const T* const states = run.states + t * run.batch * hidden;
+    pass(t, VectorCount<Cell::vectors>{}, states, 0,
+         [&](const CellRow<T>& at, StepPlace place, Index b, Index unit, const Pack<T>* sum) {
+           Pack<T> h = {};
+           if (place.active) {
+             h = cell.forward(at, sum);
+           } else {
+             skip_step(run, at);
+           }
+           if (!before) keep_state<T>(at, place.active, h, y, b, place.time, unit);
+         });
+    if constexpr (before)
+      pass(t, VectorCount<1>{}, run.cells + t * run.batch * hidden, 2 * width,
+           [&](const CellRow<T>& at, StepPlace place, Index b, Index unit, const Pack<T>* sum) {
+             const Pack<T> h = place.active ? cell.candidate(at, sum[0]) : Pack<T>{};
+             keep_state<T>(at, place.active, h, y, b, place.time, unit);
+           });
+  }
+}
+
+// Squares by quantity and sequence of a block, while a step is worked on.
+template <class T>
+struct TimeSquares {
+  static constexpr int most = 8;
+  Pack<double> sums[most][block_sequences][square_parts<T>];
+};
+
+// The panels of the way back times the gradients of a step's gates, into sums, for `rows` sequences from `row`.
+template <class T, class Cell>
+GRADWELL_INLINE void back_product(const RecurrentRun<T>& run, Index t, Index row, int rows, const T* panel, T* sums) {
+  constexpr int step = 2 * lanes<T>;
+  const Index hidden = run.hidden, wide = Cell::gates * hidden, at = t * run.batch + row;
+  const T* const gates = run.gates + at * wide;
+  const Index deep = is_gru(Cell::kind) ? 2 * hidden : wide;
+  any_recurrent_tile<T, 2>({gates, wide, deep, panel, step, false, sums}, rows);
+  if constexpr (Cell::kind == CellKind::gru)
+    any_recurrent_tile<T, 2>({run.cells + at * hidden, hidden, hidden, panel + deep * step, step, true, sums}, rows);
+}
+
+template <class T, class Cell, bool Records>
+void backward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index first, Index count, Sequence<const T> dy,
+                        Index dy_from, T* dh, T* dc, double* norms) {
+  constexpr int width = lanes<T>, wide = 2 * width;
+  constexpr bool before = Cell::kind == CellKind::gru_before, lstm = Cell::kind == CellKind::lstm;
+  constexpr bool straight = is_gru(Cell::kind);
+  const Index hidden = run.hidden, panels = panel_count<T>(run.kind, hidden, true);
+  const Index size = panel_size<T>(run.kind, 0, hidden, true);
+  const bool fetching = panels * size * static_cast<Index>(sizeof(T)) > most_cached_bytes;
+  alignas(64) T sums[most_tile_rows * 2 * width];
+  TimeSquares<T> squares;
+  const auto pass = [&](bool product, auto&& multiply, auto&& finish) {
+    for (Index j = 0; j < panels; ++j) {
+      const T* const panel = run.panels + j * size;
+      const T* const next = run.panels + (j + 1 < panels ? j + 1 : 0) * size;
+      over_tiles<T>(first, count, TileRows<2>::most, next, size, fetching, [&](Index row, int rows) {
+        if (product) {
+          multiply(row, rows, panel);
+        } else {
+          for (int k = 0; k < rows * wide; ++k) sums[k] = 0;
+        }
+        for (int i = 0; i < rows; ++i)
+          for (int u = 0; u < 2; ++u) {
+            const Index unit = j * wide + u * width;
+            if (unit < hidden) finish(row + i, unit, load(sums + (i * 2 + u) * width));
+          }
+      });
+    }
+  };
+  for (Index t = run.steps - 1; t >= 0; --t) {
+    const bool recorded = Records && t >= dy_from;
+    if (recorded)
+      for (int q = 0; q < time_quantities(Cell::kind); ++q)
+        for (Index b = 0; b < count; ++b)
+          for (auto& part : squares.sums[q][b]) part = Pack<double>{};
+    pass(
+        t + 1 < run.steps,
+        [&](Index row, int rows, const T* panel) { back_product<T, Cell>(run, t + 1, row, rows, panel, sums); },
+        [&](Index b, Index unit, Pack<T> sum) {
+          const StepPlace place = place_of(run, t, b);
+          if (!place.active) return;  // its gates are zeros, and what goes back waits in dh and dc
+          const CellRow<T> at = row_of(run, t, b, unit);
+          T* const waiting = dh + b * hidden + unit;
+          CellBack<T> back;
+          const bool waits = straight || !place.goes_on;
+          const Pack<T> arrived = waits ? sum + load_n<T>(waiting, at.n) : sum;
+          back.dh = arrived;
+          if (dy.data && t >= dy_from) back.dh += load_n<T>(dy.data + b * dy.row + place.time * dy.step + unit, at.n);
+          const Pack<T> total = back.dh;
+          Pack<T> cell_arrived = {};
+          if (lstm) back.dc = cell_arrived = load_n<T>(dc + b * hidden + unit, at.n);
+          cell.backward(at, back);
+          if (waits) store_n<T>(waiting, back.straight, at.n);
+          if (lstm) store_n<T>(dc + b * hidden + unit, back.dc, at.n);
+          if (!recorded) return;
+          auto& to = squares.sums;
+          const Index k = b - first;
+          int q = 0;
+          add_square(to[q++][k], total);
+          add_square(to[q++][k], place.goes_on ? arrived : Pack<T>{});
+          if (lstm) {
+            add_square(to[q++][k], back.dc_whole);
+            add_square(to[q++][k], place.goes_on ? cell_arrived : Pack<T>{});
+          }
+          for (int g = 0; g < Cell::gates; ++g, ++q)
+            if (!before || g > 0) add_square(to[q][k], at.gate(g));
+        });
+    if constexpr (before)
+      pass(
+          true,
+          [&](Index row, int rows, const T* panel) {
+            const T* const candidate = run.gates + ((t * run.batch + row) * 3 + 2) * hidden;
+            any_recurrent_tile<T, 2>({candidate, 3 * hidden, hidden, panel + 2 * hidden * wide, wide, false, sums},
+                                     rows);
+          },
+          [&](Index b, Index unit, Pack<T> sum) {
+            if (!place_of(run, t, b).active) return;
+            const CellRow<T> at = row_of(run, t, b, unit);
+            T* const waiting = dh + b * hidden + unit;
+            store_n<T>(waiting, load_n<T>(waiting, at.n) + cell.reset(at, sum), at.n);
+            if (recorded) add_square(squares.sums[2][b - first], at.gate(0));
+          });
+    if (recorded)
+      for (int q = 0; q < time_quantities(Cell::kind); ++q)
+        for (Index b = 0; b < count; ++b) {
+          const Index time = place_of(run, t, first + b).time;
+          norms[(q * run.whole + time) * run.batch + first + b] = norm_of_squares(squares.sums[q][b]);
+        }
+  }
+  // What reaches the first state.
+  if (run.steps > 0)
+    pass(
+        true, [&](Index row, int rows, const T* panel) { back_product<T, Cell>(run, 0, row, rows, panel, sums); },
+        [&](Index b, Index unit, Pack<T> sum) {
+          T* const to = dh + b * hidden + unit;
+          const int n = row_of(run, 0, b, unit).n;
+          store_n<T>(to, load_n<T>(to, n) + sum, n);
+        });
+}
+
+}  // namespace GRADWELL_LEVEL
+}  // namespace gradwell

@@ -1,0 +1,60 @@
+// A recurrent layer, in one direction or two, whose outputs lie side by side. It keeps all states, or hands on the
+// last.
+#pragma once
+
+#include "gradwell/recurrence.h"
+#include "layers/layer.h"
+
+namespace gradwell {
+
+// Positions among the slices, -1 for none.
+struct RecurrentSlices {
+  int weight = -1, recurrent_weight = -1, bias = -1, recurrent_bias = -1, peephole = -1;
+};
+
+template <class T>
+class RecurrentLayer final : public Layer<T> {
+ public:
+  RecurrentLayer(int stage, Index steps, const std::vector<Slice>& slices, std::vector<RecurrenceSettings> directions,
+                 const std::vector<RecurrentSlices>& where, bool sequences, bool stateful);
+
+  void bind_memory(T* kept, Index batch, Index stride) override;
+  void bind_parameters(T* parameters, T* gradients) override;
+  std::vector<KeptState<T>> kept_states() override;
+  void keep_state(const std::string& name, Index rows, const T* from) override;
+  void forget_state() override;
+  bool hooked() const override { return true; }
+  bool sums_on_the_way() const override { return true; }
+  bool bounded() const override;
+  bool keeps_output() const override { return false; }  // the states are kept apart
+  void begin(const Pass<T>& pass, Index batch) override;
+  void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
+  void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
+  void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
+  void backward_end(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
+  void make_sums(const Pass<T>& pass) override;
+  void commit() override;
+  void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
+
+ private:
+  struct Direction {
+    std::unique_ptr<Recurrence<T>> recurrence;
+    struct {
+      Index weight, recurrent_weight, bias, recurrent_bias, peephole;
+    } offsets;  // into the blocks, -1 for none
+    RecurrenceParameters<T> gradients = {};
+    Block<double> norms;   // (time_quantities, steps, batch)
+    Block<T> state, cell;  // kept from batch to batch
+  };
+  Index hidden() const { return directions_[0].recurrence->settings().hidden; }
+  void go_back(const Pass<T>& pass, Rows rows);
+  void record_time(const Pass<T>& pass, std::size_t direction) const;
+
+  Index steps_;
+  bool sequences_, stateful_;
+  Index batch_ = 0, kept_rows_ = 0;
+  bool fresh_ = false;  // a pass has been made whose last state may be kept
+  std::vector<Direction> directions_;
+};
+
+}  // namespace gradwell
