@@ -40,6 +40,7 @@ LayerSpec parse_layer(const py::dict& layer) {
     spec.cell.reverse = py::cast<bool>(layer["reverse"]);
     spec.cell.advance = py::cast<Index>(layer["advance"]);
     spec.cell.reach = py::cast<Index>(layer["reach"]);
+    spec.cell.normalises = py::cast<bool>(layer["normalises"]);
     spec.cell.omega = py::cast<double>(layer["omega"]);
     spec.both = py::cast<bool>(layer["both"]);
     spec.sequences = py::cast<bool>(layer["sequences"]);

@@ -73,6 +73,12 @@ RecurrentSlices Program<T>::Builder::add_direction(const LayerSpec& spec, const 
   if (spec.bias) s.bias = add("bias", 0, wide, false, spec.bias_penalty);
   if (spec.recurrent_bias) s.recurrent_bias = add("recurrent_bias", 0, hidden, false, {});
   if (spec.peephole) s.peephole = add("peephole", 3, hidden, false, {});
+  if (spec.cell.normalises) {
+    s.gain = add("gain", 0, wide, false, {});
+    s.recurrent_gain = add("recurrent_gain", 0, wide, false, {});
+    s.cell_gain = add("cell_gain", 0, hidden, false, {});
+    s.cell_shift = add("cell_shift", 0, hidden, false, {});
+  }
   p_.weights_ += (inputs + hidden) * wide * sequence_;
   p_.largest_weight_ = std::max({p_.largest_weight_, inputs * wide, hidden * wide});
   return s;

@@ -13,6 +13,8 @@
 namespace gradwell {
 namespace {
 
+constexpr double norm_epsilon = 1e-5;
+
 template <class T>
 void copy(const T* from, T* to, Index count) {
   std::memcpy(to, from, sizeof(T) * static_cast<std::size_t>(count));
@@ -27,7 +29,7 @@ void zero(T* to, Index count) {
 template <class T>
 Recurrence<T>::Recurrence(RecurrenceSettings settings, RecurrenceParameters<T> parameters)
     : settings_(settings), parameters_(parameters), omega_(std::numeric_limits<double>::quiet_NaN()) {
-  fused_ = kernels<T>().recurrent.fuses_input(settings.kind, settings.inputs, settings.hidden);
+  fused_ = !settings.normalises && kernels<T>().recurrent.fuses_input(settings.kind, settings.inputs, settings.hidden);
 }
 
 template <class T>
@@ -51,6 +53,7 @@ void Recurrence<T>::reserve(Index batch, Index steps) {
     T** pointer;
     Index count;
   };
+  const bool norm = settings_.normalises;
   const Index window = overlaps ? product(std::min(settings_.reach, steps), batch) : 0;
   const Part parts[] = {{&x_, product(all, settings_.inputs)},
                         {&dx_, product(all, settings_.inputs)},
@@ -66,6 +69,12 @@ void Recurrence<T>::reserve(Index batch, Index steps) {
                         {&dgates_, overlaps ? product(all, gates()) : 0},
                         {&dcells_, overlaps && gru ? product(all, hidden) : 0},
                         {&window_gates_, product(window, gates())},
+                        {&input_, norm ? product(all, gates()) : 0},
+                        {&dinput_, norm ? product(all, gates()) : 0},
+                        {&u_, norm ? product(all, gates()) : 0},
+                        {&du_, norm ? product(all, gates()) : 0},
+                        {&c_, norm ? product(all, hidden) : 0},
+                        {&dc_, norm ? product(all, hidden) : 0},
                         {&window_cells_, gru ? product(window, hidden) : 0}};
   Index total = 0;
   for (const Part& part : parts) total += aligned(part.count);
@@ -76,8 +85,34 @@ void Recurrence<T>::reserve(Index batch, Index steps) {
     *part.pointer = part.count > 0 ? next : nullptr;
     next += aligned(part.count);
   }
+  if (norm)
+    for (Block<double>* block : {&mean_, &variance_, &recurrent_scale_, &cell_scale_}) *block = Block<double>(all);
   capacity_ = batch;
   steps_ = steps;
+}
+
+template <class T>
+RecurrentNorm<T> Recurrence<T>::norm(Index step) const {
+  const Index row = step * run_.batch, hidden = settings_.hidden;
+  return {parameters_.recurrent_gain,
+          parameters_.cell_gain,
+          parameters_.cell_shift,
+          norm_epsilon,
+          u_ + row * gates(),
+          du_ + row * gates(),
+          c_ + row * hidden,
+          dc_ + row * hidden,
+          recurrent_scale_.data() + row,
+          cell_scale_.data() + row};
+}
+
+// Some rows of x W, normalised, scaled and with the bias, into the gates.
+template <class T>
+void Recurrence<T>::normalise_input(Context context, Index row, Index count) {
+  const Matrix<T> from = rows(input_, row, count, gates());
+  kernels<T>().layernorm.forward(context, {from.data, count, gates(), gates()}, parameters_.gain, parameters_.bias,
+                                 norm_epsilon, {ActivationKind::identity, 0}, {nullptr, 0, 0, 0},
+                                 rows(run_.gates, row, count, gates()), mean_.data() + row, variance_.data() + row);
 }
 
 template <class T>
@@ -129,14 +164,18 @@ void Recurrence<T>::forward(Context context, Sequence<const T> x, Index first, I
   });
   const auto multiply = [&](Index row, Index some) {
     const Matrix<T> from = rows(x_, row, some, inputs);
-    kernel.dense.forward(context, {from.data, some, inputs, inputs}, weight, parameters_.bias,
-                         {ActivationKind::identity, 0}, {nullptr, 0, 0, 0}, rows(run_.gates, row, some, gates()));
+    const bool norm = settings_.normalises;
+    kernel.dense.forward(context, {from.data, some, inputs, inputs}, weight, norm ? nullptr : parameters_.bias,
+                         {ActivationKind::identity, 0}, {nullptr, 0, 0, 0},
+                         rows(norm ? input_ : run_.gates, row, some, gates()));
+    if (norm) normalise_input(context, row, some);
   };
   if (!fused_ && count == batch) {
     multiply(0, steps_ * batch);
   } else if (!fused_) {
     for (Index t = 0; t < steps_; ++t) multiply(t * batch + first, count);
   }
+  if (settings_.normalises) return kernel.recurrent.norm_forward(context, run_, norm(0), first, count, y);
   kernel.recurrent.forward(context, run_, first, count, y);
 }
 
@@ -174,6 +213,9 @@ void Recurrence<T>::go_back(Context context, const Window& window, Index first, 
   const Index at = window.begin * batch, from = window.from - window.begin;
   const bool gru = is_gru(settings_.kind);
   T* const cells = run_.cells ? run_.cells + at * hidden : nullptr;
+  if (settings_.normalises)
+    return kernel.norm_backward(context, part(window, run_.gates + at * wide, cells), norm(window.begin), first, count,
+                                dy, from, dstate_, dcell_, norms);
   if (!dgates_) {
     kernel.backward(context, part(window, run_.gates + at * wide, cells), first, count, dy, from, dstate_, dcell_,
                     norms);
@@ -246,9 +288,10 @@ template <class T>
 void Recurrence<T>::input_gradient(Context context, Index first, Index count, Sequence<T> dx, bool adds) {
   const auto& kernel = kernels<T>();
   const Index inputs = settings_.inputs, batch = run_.batch;
-  T* const from = dgates_ ? dgates_ : run_.gates;
+  T* const from = settings_.normalises ? dinput_ : (dgates_ ? dgates_ : run_.gates);
   const Matrix<const T> weight = {parameters_.weight, inputs, gates(), gates()};
   const auto multiply = [&](Index row, Index some) {
+    if (settings_.normalises) input_back(context, row, some);
     const Matrix<T> delta = rows(from, row, some, gates());
     kernel.dense.backward_input(context, {delta.data, some, gates(), gates()}, weight, {},
                                 rows(dx_, row, some, inputs));
@@ -274,7 +317,30 @@ void Recurrence<T>::input_gradient(Context context, Index first, Index count, Se
 }
 
 template <class T>
+void Recurrence<T>::input_back(Context context, Index row, Index count) {
+  const Matrix<T> delta = rows(run_.gates, row, count, gates()), x = rows(input_, row, count, gates());
+  kernels<T>().layernorm.backward_input(context, {delta.data, count, gates(), gates()},
+                                        {x.data, count, gates(), gates()}, parameters_.gain, mean_.data() + row,
+                                        variance_.data() + row, norm_epsilon, rows(dinput_, row, count, gates()));
+}
+
+template <class T>
+void Recurrence<T>::norm_gradients(Context context, RecurrenceParameters<T> to) {
+  const auto& kernel = kernels<T>();
+  const Index inputs = settings_.inputs, hidden = settings_.hidden, wide = gates(), all = steps_ * run_.batch;
+  input_back(context, 0, all);
+  kernel.recurrent.gradients(context, {x_, all, inputs, inputs}, {nullptr, all, 0, 0}, {dinput_, all, wide, wide},
+                             {to.weight, inputs, wide, wide}, {nullptr, 0, 0, 0}, nullptr);
+  kernel.recurrent.gradients(context, {nullptr, all, 0, 0}, {run_.states, all, hidden, hidden}, {du_, all, wide, wide},
+                             {nullptr, 0, 0, 0}, {to.recurrent_weight, hidden, wide, wide}, nullptr);
+  kernel.layernorm.backward_parameters(context, {run_.gates, all, wide, wide}, {input_, all, wide, wide}, mean_.data(),
+                                       variance_.data(), norm_epsilon, to.gain, to.bias);
+  kernel.recurrent.norm_gradients(context, run_, norm(0), to.recurrent_gain, to.cell_gain, to.cell_shift);
+}
+
+template <class T>
 void Recurrence<T>::gradients(Context context, RecurrenceParameters<T> to) {
+  if (settings_.normalises) return norm_gradients(context, to);
   const auto& kernel = kernels<T>();
   const Index inputs = settings_.inputs, hidden = settings_.hidden, wide = gates(), all = steps_ * run_.batch;
   T* const delta = dgates_ ? dgates_ : run_.gates;

@@ -80,9 +80,10 @@ def draw_recurrent(layer: Recurrent, rng: np.random.Generator, name: str, parame
             draw(initializers.get(chosen or usual), rng, f"{name}{what}", part, parameters[f"{name}weight"].shape[0])
     if isinstance(layer, LSTM) and layer.use_bias:
         parameters[f"{name}bias"][hidden : 2 * hidden] += layer.forget_bias
-    for what in ("recurrent_bias", "peephole"):
+    fixed = {"recurrent_bias": 0.0, "peephole": 0.0, "cell_shift": 0.0}
+    for what, value in {**fixed, "gain": 1.0, "recurrent_gain": 1.0, "cell_gain": 1.0}.items():
         if f"{name}{what}" in parameters:
-            parameters[f"{name}{what}"][...] = 0.0
+            parameters[f"{name}{what}"][...] = value
 
 
 def initializers_of(layer: Dense, following: Layer | None) -> tuple[Initializer, Initializer]:

@@ -35,7 +35,8 @@ QUANTITIES = (
 )
 
 
-_RECURRENT = ("weight", "recurrent_weight", "bias", "recurrent_bias", "peephole")
+_NORMED = ("gain", "recurrent_gain", "cell_gain", "cell_shift")
+_RECURRENT = ("weight", "recurrent_weight", "bias", "recurrent_bias", "peephole", *_NORMED)
 _KINDS = (
     "error",
     *_RECURRENT,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gradwell/kernels.h"
+#include "gradwell/memory.h"
 
 namespace gradwell {
 
@@ -19,6 +20,11 @@ struct RecurrenceParameters {
   T* bias;              // (gates * hidden) or null
   T* recurrent_bias;    // gru: (hidden) or null
   T* peephole;          // lstm: (3, hidden) or null
+  // lstm with layer normalisation: g_x and g_h (4 * hidden), g_c and b_c (hidden).
+  T* gain = nullptr;
+  T* recurrent_gain = nullptr;
+  T* cell_gain = nullptr;
+  T* cell_shift = nullptr;
 };
 
 struct RecurrenceSettings {
@@ -29,7 +35,8 @@ struct RecurrenceSettings {
   // Truncated backpropagation (Williams, Peng 1990): every `advance` steps the errors of these steps go back `reach`
   // steps; 0: through all.
   Index advance = 0, reach = 0;
-  double omega = 0;  // weight of Pascanu's regulariser; rnn only
+  bool normalises = false;  // lstm only; not with windows that overlap
+  double omega = 0;         // weight of Pascanu's regulariser; rnn only
 };
 
 template <class T>
@@ -76,6 +83,10 @@ class Recurrence {
   RecurrentRun<T> part(const Window& window, T* gates, T* cells) const;
   std::vector<Window> windows() const;
   void go_back(Context, const Window&, Index first, Index count, Sequence<const T> dy, double* norms);
+  RecurrentNorm<T> norm(Index step) const;
+  void normalise_input(Context context, Index row, Index count);
+  void input_back(Context context, Index row, Index count);
+  void norm_gradients(Context context, RecurrenceParameters<T> to);
   void add_omega(Context context, T* drecurrent_weight);
 
   RecurrenceSettings settings_;
@@ -87,6 +98,9 @@ class Recurrence {
   T *x_ = nullptr, *dx_ = nullptr, *dgates_ = nullptr, *dcells_ = nullptr, *window_gates_ = nullptr,
     *window_cells_ = nullptr;
   T *dstate_ = nullptr, *dcell_ = nullptr, *last_ = nullptr;
+  T *input_ = nullptr, *dinput_ = nullptr;  // x W before its normalisation, and its gradient
+  T *u_ = nullptr, *du_ = nullptr, *c_ = nullptr, *dc_ = nullptr;
+  Block<double> mean_, variance_, recurrent_scale_, cell_scale_;
   T *there_ = nullptr, *back_ = nullptr, *spare_ = nullptr;
   double omega_;
 };

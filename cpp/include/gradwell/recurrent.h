@@ -64,6 +64,20 @@ struct RecurrentRun {
                         // gradient; gru_before: r h'.
 };
 
+// An lstm with layer normalisation (Ba, Kiros, Hinton 2016): with ^ the normalised row of a vector,
+//
+//   z = (x W)^ g_x + (h' U)^ g_h + b,   c = f c' + i g,   h = o tanh(c^ g_c + b_c)
+//
+// of which the caller makes (x W)^ g_x + b and its way back. Sums over a row are kept in double, in order.
+template <class T>
+struct RecurrentNorm {
+  const T *recurrent_gain, *cell_gain, *cell_shift;  // (4 * hidden), (hidden), (hidden)
+  double epsilon;
+  T *u, *du;                             // (steps * batch, 4 * hidden): (h' U)^, and the gradient of h' U
+  T *c, *dc;                             // (steps * batch, hidden): c^, and the gradient of c^ g_c + b_c
+  double *recurrent_scale, *cell_scale;  // (steps * batch): 1 / sqrt(variance + epsilon)
+};
+
 template <class T>
 struct RecurrentKernels {
   // Numbers that packed panels take; with inputs > 0 they hold W too.
@@ -82,6 +96,12 @@ struct RecurrentKernels {
   // columns; db may be null. Each element is summed in the order of the rows.
   void (*gradients)(Context, Matrix<const T> x, Matrix<const T> h, Matrix<const T> delta, Matrix<T> dw, Matrix<T> du,
                     T* db);
+  // The same of an lstm with layer normalisation; panels without W.
+  void (*norm_forward)(Context, RecurrentRun<T>, RecurrentNorm<T>, Index first, Index count, Sequence<T> y);
+  void (*norm_backward)(Context, RecurrentRun<T>, RecurrentNorm<T>, Index first, Index count, Sequence<const T> dy,
+                        Index dy_from, T* dh, T* dc, double* norms);
+  // The gradients of its gains and its shift.
+  void (*norm_gradients)(Context, RecurrentRun<T>, RecurrentNorm<T>, T* drecurrent_gain, T* dcell_gain, T* dcell_shift);
   // dpeephole (3, hidden) from gates, which hold gradients.
   void (*peephole)(Context, RecurrentRun<T>, T* dpeephole);
 };

@@ -4,6 +4,7 @@
 #include "cpu/level.h"
 #include "cpu/over_time.h"
 #include "cpu/recurrent_loops.h"
+#include "cpu/recurrent_norm.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -77,6 +78,21 @@ void backward(Context context, RecurrentRun<T> run, Index first, Index count, Se
 }
 
 template <class T>
+void norm_forward(Context context, RecurrentRun<T> run, RecurrentNorm<T> norm, Index first, Index count,
+                  Sequence<T> y) {
+  over_blocks<T>(context, run, first, count,
+                 [&](Index begin, Index some) { norm_forward_sequences<T>(run, norm, begin, some, y); });
+}
+
+template <class T>
+void norm_backward(Context context, RecurrentRun<T> run, RecurrentNorm<T> norm, Index first, Index count,
+                   Sequence<const T> dy, Index dy_from, T* dh, T* dc, double* norms) {
+  over_blocks<T>(context, run, first, count, [&](Index begin, Index some) {
+    norm_backward_sequences<T>(run, norm, begin, some, dy, dy_from, dh, dc, norms);
+  });
+}
+
+template <class T>
 void gradients(Context context, Matrix<const T> x, Matrix<const T> h, Matrix<const T> delta, Matrix<T> dw, Matrix<T> du,
                T* db) {
   over_time<T>(context, x, h, delta, dw, du, db);
@@ -104,7 +120,8 @@ void peephole(Context context, RecurrentRun<T> run, T* dpeephole) {
 
 template <class T>
 RecurrentKernels<T> recurrent_kernels() {
-  return {panel_numbers<T>, pack_recurrent<T>, fuses_input<T>, forward<T>, backward<T>, gradients<T>, peephole<T>};
+  return {panel_numbers<T>, pack_recurrent<T>, fuses_input<T>,   forward<T>,        backward<T>,
+          gradients<T>,     norm_forward<T>,   norm_backward<T>, norm_gradients<T>, peephole<T>};
 }
 template RecurrentKernels<float> recurrent_kernels<float>();
 template RecurrentKernels<double> recurrent_kernels<double>();

@@ -20,8 +20,10 @@ RecurrentLayer<T>::RecurrentLayer(int stage, Index steps, const std::vector<Slic
   for (std::size_t d = 0; d < directions.size(); ++d) {
     Direction direction;
     direction.recurrence = std::make_unique<Recurrence<T>>(directions[d], RecurrenceParameters<T>{});
-    direction.offsets = {offset(where[d].weight), offset(where[d].recurrent_weight), offset(where[d].bias),
-                         offset(where[d].recurrent_bias), offset(where[d].peephole)};
+    direction.offsets = {
+        offset(where[d].weight),         offset(where[d].recurrent_weight), offset(where[d].bias),
+        offset(where[d].recurrent_bias), offset(where[d].peephole),         offset(where[d].gain),
+        offset(where[d].recurrent_gain), offset(where[d].cell_gain),        offset(where[d].cell_shift)};
     directions_.push_back(std::move(direction));
   }
 }
@@ -31,8 +33,10 @@ void RecurrentLayer<T>::bind_parameters(T* parameters, T* gradients) {
   for (Direction& d : directions_) {
     const auto in = [&](T* block) {
       const auto at = [&](Index offset) { return offset < 0 ? nullptr : block + offset; };
-      return RecurrenceParameters<T>{at(d.offsets.weight), at(d.offsets.recurrent_weight), at(d.offsets.bias),
-                                     at(d.offsets.recurrent_bias), at(d.offsets.peephole)};
+      return RecurrenceParameters<T>{
+          at(d.offsets.weight),         at(d.offsets.recurrent_weight), at(d.offsets.bias),
+          at(d.offsets.recurrent_bias), at(d.offsets.peephole),         at(d.offsets.gain),
+          at(d.offsets.recurrent_gain), at(d.offsets.cell_gain),        at(d.offsets.cell_shift)};
     };
     d.recurrence->bind(in(parameters));
     d.gradients = in(gradients);

@@ -10,6 +10,7 @@ namespace gradwell {
 // Positions among the slices, -1 for none.
 struct RecurrentSlices {
   int weight = -1, recurrent_weight = -1, bias = -1, recurrent_bias = -1, peephole = -1;
+  int gain = -1, recurrent_gain = -1, cell_gain = -1, cell_shift = -1;
 };
 
 template <class T>
@@ -40,7 +41,7 @@ class RecurrentLayer final : public Layer<T> {
   struct Direction {
     std::unique_ptr<Recurrence<T>> recurrence;
     struct {
-      Index weight, recurrent_weight, bias, recurrent_bias, peephole;
+      Index weight, recurrent_weight, bias, recurrent_bias, peephole, gain, recurrent_gain, cell_gain, cell_shift;
     } offsets;  // into the blocks, -1 for none
     RecurrenceParameters<T> gradients = {};
     Block<double> norms;   // (time_quantities, steps, batch)

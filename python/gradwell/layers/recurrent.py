@@ -88,6 +88,7 @@ class Recurrent(Layer):
                 "activation": "tanh",
                 "omega": 0.0,
                 "peephole": False,
+                "normalises": False,
                 "reset_after": True,
                 **penalties,
             }
@@ -173,6 +174,9 @@ class LSTM(Recurrent):
     peephole
         Gates see the cell: i and f that of the step before, o the new one, each through a weight a unit that starts at
         0 (Gers and Schmidhuber, 2000).
+    layer_norm
+        x W, h' U and, where the output reads it, c are normalised over the layer's units, each with a gain that starts
+        at 1: z = LN(x W) + LN(h' U) + b, h = o tanh(LN(c)) (Ba, Kiros and Hinton, 2016).
 
     Examples
     --------
@@ -186,6 +190,7 @@ class LSTM(Recurrent):
 
     forget_bias: float = 1.0
     peephole: bool = False
+    layer_norm: bool = False
 
     cell: ClassVar[str] = "lstm"
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
@@ -193,15 +198,21 @@ class LSTM(Recurrent):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "forget_bias", check_number("LSTM", "forget_bias", self.forget_bias))
-        object.__setattr__(self, "peephole", check_flag("LSTM", "peephole", self.peephole))
+        for argument in ("peephole", "layer_norm"):
+            object.__setattr__(self, argument, check_flag("LSTM", argument, getattr(self, argument)))
+        if self.layer_norm and self.peephole:
+            raise ValueError("[LSTM] layer_norm and peephole are both True; needs one at most")
+        if self.layer_norm and isinstance(self.truncate, tuple) and self.truncate[0] != self.truncate[1]:
+            raise ValueError(f"[LSTM] truncate is {self.truncate} but layer_norm is True; needs one number of steps")
 
     def describe(self) -> dict[str, Any]:
         """Return the class name and settings."""
-        return {**super().describe(), "forget_bias": self.forget_bias, **({"peephole": True} if self.peephole else {})}
+        chosen = {key: True for key in ("peephole", "layer_norm") if getattr(self, key)}
+        return {**super().describe(), "forget_bias": self.forget_bias, **chosen}
 
     def compile(self, name: str) -> list[dict[str, Any]]:
         """Return what the compiled program is told of the layer."""
-        return [{**super().compile(name)[0], "peephole": self.peephole}]
+        return [{**super().compile(name)[0], "peephole": self.peephole, "normalises": self.layer_norm}]
 
 
 @dataclass(frozen=True, repr=False)

@@ -41,6 +41,7 @@ from gradwell.reference.recurrent import (
     rnn_forward,
     rnn_step,
 )
+from gradwell.reference.recurrent_norm import lstm_norm_forward
 from gradwell.reference.statistics import gradient_statistics
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "log",
     "lstm_backward",
     "lstm_forward",
+    "lstm_norm_forward",
     "lstm_step",
     "max_norm",
     "mean_squared_error",
