@@ -50,6 +50,14 @@ LayerSpec parse_layer(const py::dict& layer) {
     spec.weight_penalty = penalty(layer, "weight_l1", "weight_l2");
     spec.recurrent_penalty = penalty(layer, "recurrent_l1", "recurrent_l2");
     spec.bias_penalty = penalty(layer, "bias_l1", "bias_l2");
+  } else if (spec.kind == "convlstm") {
+    spec.units = py::cast<Index>(layer["filters"]);
+    spec.kernel = py::cast<Index>(layer["kernel"]);
+    spec.bias = py::cast<bool>(layer["bias"]);
+    spec.sequences = py::cast<bool>(layer["sequences"]);
+    spec.weight_penalty = penalty(layer, "weight_l1", "weight_l2");
+    spec.recurrent_penalty = penalty(layer, "recurrent_l1", "recurrent_l2");
+    spec.bias_penalty = penalty(layer, "bias_l1", "bias_l2");
   } else if (spec.kind == "embedding") {
     spec.units = py::cast<Index>(layer["units"]);
     spec.vocabulary = py::cast<Index>(layer["vocabulary"]);

@@ -253,12 +253,12 @@ template <class T>
 void register_type(py::module_& m, const char* name) {
   const auto flush = py::arg("flush_denormals");
   py::class_<Program<T>>(m, name)
-      .def(py::init([](const std::vector<py::dict>& layers, Index inputs, Index steps) {
+      .def(py::init([](const std::vector<py::dict>& layers, Index inputs, Index steps, std::vector<Index> image) {
              std::vector<LayerSpec> specs;
              for (const py::dict& layer : layers) specs.push_back(parse_layer(layer));
-             return std::make_unique<Program<T>>(std::move(specs), inputs, steps);
+             return std::make_unique<Program<T>>(std::move(specs), inputs, steps, std::move(image));
            }),
-           py::arg("layers"), py::arg("inputs"), py::arg("steps"))
+           py::arg("layers"), py::arg("inputs"), py::arg("steps"), py::arg("image"))
       .def_property_readonly("inputs", &Program<T>::inputs)
       .def_property_readonly("outputs", &Program<T>::outputs)
       .def_property_readonly("output_steps", &Program<T>::output_steps)

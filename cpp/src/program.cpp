@@ -10,10 +10,11 @@
 namespace gradwell {
 
 template <class T>
-Program<T>::Program(std::vector<LayerSpec> specs, Index inputs, Index steps) : inputs_(inputs), steps_(steps) {
+Program<T>::Program(std::vector<LayerSpec> specs, Index inputs, Index steps, std::vector<Index> image)
+    : inputs_(inputs), steps_(steps) {
   check(inputs >= 1, "network", "input_shape has ", inputs, " values; needs at least 1");
   check(!specs.empty(), "network", "layers is empty; needs at least one layer");
-  Builder(*this, specs).build();
+  Builder(*this, specs, std::move(image)).build();
   parameters_ = Block<T>(size_);
   gradients_ = Block<T>(size_);
   slice_scales_.assign(slices_.size(), 1.0);

@@ -5,6 +5,7 @@
 
 #include "gradwell/check.h"
 #include "layers/batchnorm.h"
+#include "layers/convlstm.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
 #include "layers/embedding.h"
@@ -16,7 +17,8 @@
 namespace gradwell {
 
 template <class T>
-Program<T>::Builder::Builder(Program& program, const std::vector<LayerSpec>& specs) : p_(program), specs_(specs) {}
+Program<T>::Builder::Builder(Program& program, const std::vector<LayerSpec>& specs, std::vector<Index> image)
+    : p_(program), specs_(specs), image_(std::move(image)) {}
 
 template <class T>
 int Program<T>::Builder::add_slice(const std::string& layer, const char* what, Index rows, Index columns, bool decays,
@@ -86,6 +88,7 @@ RecurrentSlices Program<T>::Builder::add_direction(const LayerSpec& spec, const 
 
 template <class T>
 void Program<T>::Builder::add_recurrent(const LayerSpec& spec) {
+  image_.clear();
   static const char* const names[] = {"rnn", "lstm", "gru", "gru"};
   check(spec.units >= 1, "network", "layer ", spec.name, " has ", spec.units, " units; needs at least 1");
   const Index steps = sequence_, inputs = width_of(current_) / steps;
@@ -110,6 +113,28 @@ void Program<T>::Builder::add_recurrent(const LayerSpec& spec) {
 }
 
 template <class T>
+void Program<T>::Builder::add_convlstm(const LayerSpec& spec) {
+  check(image_.size() == 3, "network", "layer ", spec.name,
+        " is a ConvLSTM but reads no images; needs (time, channels, ", "height, width)");
+  const Index around = spec.kernel * spec.kernel, wide = 4 * spec.units;
+  ConvLstmSettings s = {sequence_, image_[0], image_[1], image_[2], spec.units, spec.kernel, spec.sequences, 0, 0, -1};
+  s.weight =
+      static_cast<std::size_t>(add_slice(spec.name, "weight", around * image_[0], wide, true, spec.weight_penalty));
+  s.recurrent_weight = static_cast<std::size_t>(
+      add_slice(spec.name, "recurrent_weight", around * spec.units, wide, true, spec.recurrent_penalty));
+  if (spec.bias) s.bias = add_slice(spec.name, "bias", 0, wide, false, spec.bias_penalty);
+  p_.weights_ += around * (image_[0] + spec.units) * wide * sequence_ * image_[1] * image_[2];
+  auto layer = std::make_unique<ConvLstmLayer<T>>(next_stage(), s, p_.slices_);
+  image_[0] = spec.units;
+  if (!spec.sequences) sequence_ = 1;
+  add_stage(spec.name, "conv lstm", spec.units * image_[1] * image_[2] * sequence_, std::move(layer));
+  StageInfo& stage = p_.stages_.back();
+  stage.time_steps = s.steps;
+  stage.time_quantities = time_quantities(CellKind::lstm);
+  stage.directions = 1;
+}
+
+template <class T>
 void Program<T>::Builder::add_embedding(const LayerSpec& spec) {
   check(current_ < 0, "network", "embedding ", spec.name, " is not the first layer; it reads the input");
   const int weight = add_slice(spec.name, "weight", spec.vocabulary, spec.units, false, spec.weight_penalty);
@@ -121,6 +146,7 @@ void Program<T>::Builder::add_embedding(const LayerSpec& spec) {
 
 template <class T>
 void Program<T>::Builder::add_dense(const LayerSpec& spec) {
+  image_.clear();
   check(spec.units >= 1, "network", "layer ", spec.name, " has ", spec.units, " units; needs at least 1");
   const Index width = width_of(current_) / sequence_;
   const int weight = add_slice(spec.name, "weight", width, spec.units, true, spec.weight_penalty);
@@ -255,6 +281,8 @@ void Program<T>::Builder::build() {
     }
     if (spec.kind == "recurrent") {
       add_recurrent(spec);
+    } else if (spec.kind == "convlstm") {
+      add_convlstm(spec);
     } else if (spec.kind == "embedding") {
       add_embedding(spec);
     } else if (spec.kind == "flatten") {

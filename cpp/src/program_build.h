@@ -9,7 +9,7 @@ namespace gradwell {
 template <class T>
 class Program<T>::Builder {
  public:
-  Builder(Program& program, const std::vector<LayerSpec>& specs);
+  Builder(Program& program, const std::vector<LayerSpec>& specs, std::vector<Index> image);
   void build();
 
  private:
@@ -33,6 +33,7 @@ class Program<T>::Builder {
   std::unique_ptr<Layer<T>> by_steps(Index units, std::unique_ptr<Layer<T>> layer);
   RecurrentSlices add_direction(const LayerSpec& spec, const std::string& prefix);
   void add_recurrent(const LayerSpec& spec);
+  void add_convlstm(const LayerSpec& spec);
   void add_embedding(const LayerSpec& spec);
   void add_dense(const LayerSpec& spec);
   void add_activation(const LayerSpec& spec);
@@ -45,9 +46,10 @@ class Program<T>::Builder {
   Program& p_;
   const std::vector<LayerSpec>& specs_;
   std::size_t at_ = 0;
-  int current_ = -1;       // the stage whose output comes next
-  Index sequence_ = 1;     // steps of what comes next, where it is a sequence
-  bool followed_ = false;  // the stage being made took an activation along
+  int current_ = -1;          // the stage whose output comes next
+  Index sequence_ = 1;        // steps of what comes next, where it is a sequence
+  std::vector<Index> image_;  // channels, height, width of a step of what comes next, where it is an image
+  bool followed_ = false;     // the stage being made took an activation along
   std::vector<OpenBlock> open_;
 };
 

@@ -15,6 +15,7 @@ from gradwell.layers import (
     Activation,
     BatchNorm,
     Bidirectional,
+    ConvLSTM,
     Dense,
     Embedding,
     Layer,
@@ -43,6 +44,8 @@ def draw_all(layers: Sequence[Layer], entropy: int, parameters: Mapping[str, Arr
         elif (recurrent := recurrent_of(layer)) is not None:
             for prefix in ("", "backward_") if isinstance(layer, Bidirectional) else ("",):
                 draw_recurrent(recurrent, rng, f"{name}.{prefix}", parameters)
+        elif isinstance(layer, ConvLSTM):
+            draw_recurrent(layer, rng, f"{name}.", parameters)
         elif isinstance(layer, Embedding):
             weight = parameters[f"{name}.weight"]
             draw(
@@ -64,9 +67,11 @@ def draw_all(layers: Sequence[Layer], entropy: int, parameters: Mapping[str, Arr
     fixup(layers, parameters)
 
 
-def draw_recurrent(layer: Recurrent, rng: np.random.Generator, name: str, parameters: Mapping[str, Array]) -> None:
+def draw_recurrent(
+    layer: Recurrent | ConvLSTM, rng: np.random.Generator, name: str, parameters: Mapping[str, Array]
+) -> None:
     """Draw one direction of a recurrent layer, gate by gate; peepholes start at 0."""
-    gates, hidden = len(layer.gates), layer.units
+    gates, hidden = len(layer.gates), layer.filters if isinstance(layer, ConvLSTM) else layer.units
     for what, usual, chosen in (
         ("weight", "glorot", layer.init),
         ("recurrent_weight", "orthogonal", layer.recurrent_init),
@@ -78,7 +83,7 @@ def draw_recurrent(layer: Recurrent, rng: np.random.Generator, name: str, parame
         for k in range(gates):
             part = view[..., k * hidden : (k + 1) * hidden]
             draw(initializers.get(chosen or usual), rng, f"{name}{what}", part, parameters[f"{name}weight"].shape[0])
-    if isinstance(layer, LSTM) and layer.use_bias:
+    if isinstance(layer, (LSTM, ConvLSTM)) and layer.use_bias:
         parameters[f"{name}bias"][hidden : 2 * hidden] += layer.forget_bias
     fixed = {"recurrent_bias": 0.0, "peephole": 0.0, "cell_shift": 0.0}
     for what, value in {**fixed, "gain": 1.0, "recurrent_gain": 1.0, "cell_gain": 1.0}.items():

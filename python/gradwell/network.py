@@ -93,11 +93,12 @@ class Network:
         sequence = reads_sequences(self.layers)
         self.steps = input_steps(self.layers, self.input_shape) if sequence else None
         """Steps of an input sequence; None where the input is no sequence."""
+        image = list(self.input_shape[1:]) if self.steps and len(self.input_shape) == 4 else []
         self._gives_sequences = gives_sequences(self.layers, sequence)
         compiled = [entry for layer, name in zip(self.layers, names, strict=True) for entry in layer.compile(name)]
         program_type = _core.Program32 if self.dtype == "float32" else _core.Program64
         try:
-            self.program = program_type(compiled, prod(self.input_shape), self.steps or 1)
+            self.program = program_type(compiled, prod(self.input_shape), self.steps or 1, image)
         except MemoryError:
             raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)

@@ -119,11 +119,10 @@ class GradientRecord:
             raise ValueError(
                 f"[record] layer {self.layers[index]} is {self.descriptions[index]}; needs a recurrent one"
             )
-        *both, cell = self.descriptions[index].split("+")[0].split(" ")
-        if direction not in (("forward", "backward") if both else ("forward",)):
-            raise ValueError(
-                f'[record] direction is "{direction}" of a layer that has {"two" if both else "only forward"}'
-            )
+        kind, _, cell = self.descriptions[index].rpartition(" ")
+        known = ("forward", "backward") if kind == "bidirectional" else ("forward",)
+        if direction not in known:
+            raise ValueError(f'[record] direction is "{direction}"; needs one of {", ".join(known)}')
         begin, size = self._times[index]
         begin += size if direction == "backward" else 0
         values = self._joined("time", (0, begin + size))[:, begin : begin + size]

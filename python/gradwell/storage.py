@@ -12,6 +12,7 @@ import numpy as np
 
 from gradwell.layers import (
     Bidirectional,
+    ConvLSTM,
     Dense,
     Embedding,
     Flatten,
@@ -151,6 +152,8 @@ def _check_sizes(layers: list[Layer], width: int, tensors: dict[str, Any], prefi
         if isinstance(layer, Embedding):
             _check_shape(name, (layer.vocabulary, layer.units), tensors)
             width = layer.units
+        if isinstance(layer, ConvLSTM):
+            return width  # its weights are small beside its images
         recurrent = recurrent_of(layer)
         if recurrent is not None:
             _check_shape(name, (width, len(recurrent.gates) * recurrent.units), tensors)

@@ -8,6 +8,7 @@
 #include "gradwell/activation.h"
 #include "gradwell/batchnorm.h"
 #include "gradwell/clipping.h"
+#include "gradwell/convolution.h"
 #include "gradwell/dense.h"
 #include "gradwell/dropout.h"
 #include "gradwell/elementary.h"
@@ -26,6 +27,7 @@ struct Kernels {
   ActivationKernels<T> activation;
   BatchNormKernels<T> batchnorm;
   ClippingKernels<T> clipping;
+  ConvolutionKernels<T> convolution;
   DenseKernels<T> dense;
   DropoutKernels<T> dropout;
   ElementaryKernels<T> elementary;

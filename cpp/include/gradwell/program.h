@@ -25,10 +25,10 @@ struct Penalty {
   double l1 = 0, l2 = 0;  // added to the loss: l1 |w|_1 + l2/2 |w|^2
 };
 
-// `kind` is "recurrent" (see below), "embedding" (units, vocabulary), "flatten", "dense" (units, bias), "activation"
-// (activation), "prelu", "batchnorm" (epsilon, momentum, gamma, beta), "layernorm" (epsilon, gamma, beta), "dropout"
-// (rate), or a joint of a residual block: "residual" opens one (scale, learned), "shortcut" ends its branch before a
-// dense layer on the skip connection, "end" closes it.
+// `kind` is "recurrent" (see below), "convlstm" (units: filters; kernel), "embedding" (units, vocabulary), "flatten",
+// "dense" (units, bias), "activation" (activation), "prelu", "batchnorm" (epsilon, momentum, gamma, beta), "layernorm"
+// (epsilon, gamma, beta), "dropout" (rate), or a joint of a residual block: "residual" opens one (scale, learned),
+// "shortcut" ends its branch before a dense layer on the skip connection, "end" closes it.
 struct LayerSpec {
   std::string kind;
   std::string name;
@@ -41,7 +41,7 @@ struct LayerSpec {
   RecurrenceSettings cell = {};
   bool both = false, sequences = false, stateful = false, recurrent_bias = false, peephole = false;
   Penalty recurrent_penalty;
-  Index vocabulary = 0;
+  Index vocabulary = 0, kernel = 0;
   Penalty weight_penalty, bias_penalty;
   Constraint constraint = Constraint::none;
   double constraint_limit = 0;
@@ -179,8 +179,9 @@ struct Pass;
 template <class T>
 class Program {
  public:
-  // `steps`: how many steps of a sequence a row of the input is; 1 where it is none.
-  Program(std::vector<LayerSpec> specs, Index inputs, Index steps);
+  // `steps`: how many steps of a sequence a row of the input is; 1 where it is none. `image`: channels, height and
+  // width of a step, or nothing.
+  Program(std::vector<LayerSpec> specs, Index inputs, Index steps, std::vector<Index> image);
   ~Program();
 
   Index inputs() const { return inputs_; }

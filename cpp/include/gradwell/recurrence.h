@@ -27,6 +27,8 @@ struct RecurrenceParameters {
   T* cell_shift = nullptr;
 };
 
+constexpr double norm_epsilon = 1e-5;  // added to variances
+
 struct RecurrenceSettings {
   CellKind kind = CellKind::lstm;
   ActivationKind activation = ActivationKind::tanh;

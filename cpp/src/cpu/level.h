@@ -13,6 +13,8 @@ BatchNormKernels<T> batchnorm_kernels();
 template <class T>
 ClippingKernels<T> clipping_kernels();
 template <class T>
+ConvolutionKernels<T> convolution_kernels();
+template <class T>
 DenseKernels<T> dense_kernels();
 template <class T>
 DropoutKernels<T> dropout_kernels();

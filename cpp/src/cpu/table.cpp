@@ -8,6 +8,7 @@ void fill_table(Kernels<T>& table) {
   table.activation = activation_kernels<T>();
   table.batchnorm = batchnorm_kernels<T>();
   table.clipping = clipping_kernels<T>();
+  table.convolution = convolution_kernels<T>();
   table.dense = dense_kernels<T>();
   table.dropout = dropout_kernels<T>();
   table.elementary = elementary_kernels<T>();

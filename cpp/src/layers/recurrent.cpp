@@ -141,13 +141,8 @@ void RecurrentLayer<T>::record_time(const Pass<T>& pass, std::size_t direction) 
   const Direction& d = directions_[direction];
   const Index quantities = time_quantities(d.recurrence->settings().kind);
   for (Index q = 0; q < quantities; ++q)
-    for (Index t = 0; t < steps_; ++t) {
-      const double* const norms = d.norms.data() + (q * steps_ + t) * batch_;
-      const double most = *std::max_element(norms, norms + batch_);
-      double squares = 0;
-      for (Index b = 0; most > 0 && b < batch_; ++b) squares += norms[b] / most * (norms[b] / most);
-      pass.recorder->time(most > 0 ? most * std::sqrt(squares) : most);
-    }
+    for (Index t = 0; t < steps_; ++t)
+      pass.recorder->time(joint_norm(d.norms.data() + (q * steps_ + t) * batch_, batch_));
   pass.recorder->time(d.recurrence->omega());
 }
 

@@ -2,10 +2,22 @@
 // last.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "gradwell/recurrence.h"
 #include "layers/layer.h"
 
 namespace gradwell {
+
+// The norm of what has these norms part by part.
+inline double joint_norm(const double* norms, Index count) {
+  const double most = *std::max_element(norms, norms + count);
+  if (!(most > 0)) return most;
+  double squares = 0;
+  for (Index k = 0; k < count; ++k) squares += norms[k] / most * (norms[k] / most);
+  return most * std::sqrt(squares);
+}
 
 // Positions among the slices, -1 for none.
 struct RecurrentSlices {

@@ -25,6 +25,7 @@ from gradwell.layers.activation import (
     Tanh,
     activation_layer,
 )
+from gradwell.layers.convlstm import ConvLSTM
 from gradwell.layers.dense import Dense
 from gradwell.layers.dropout import Dropout
 from gradwell.layers.embedding import Embedding, Flatten
@@ -44,6 +45,7 @@ __all__ = [
     "Activation",
     "BatchNorm",
     "Bidirectional",
+    "ConvLSTM",
     "Dense",
     "Dropout",
     "Embedding",
@@ -74,7 +76,7 @@ _CLASSES: Mapping[str, type[Layer]] = {
     c.__name__: c
     for c in (
         *(Dense, Activation, PReLU, BatchNorm, LayerNorm, Dropout, Residual, *ACTIVATION_CLASSES),
-        *(RNN, LSTM, GRU, Bidirectional, Embedding, Flatten),
+        *(RNN, LSTM, GRU, Bidirectional, ConvLSTM, Embedding, Flatten),
     )
 }
 

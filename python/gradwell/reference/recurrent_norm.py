@@ -35,22 +35,19 @@ def lstm_norm_forward(
 
     Ba, Kiros and Hinton, 2016. Arguments may be complex.
     """
-    x, u = np.asarray(x), np.asarray(recurrent_weight)
+    x, w, u, b0 = np.asarray(x), np.asarray(weight), np.asarray(recurrent_weight), np.asarray(bias)
+    g_x, g_h, g_c, b_c = (np.asarray(part) for part in (gain, recurrent_gain, cell_gain, cell_shift))
     batch, time, hidden = len(x), x.shape[1], len(u)
-    kind = np.result_type(x, weight, u, bias, gain, recurrent_gain, cell_gain, cell_shift, np.float64)
+    kind = np.result_type(x, w, u, b0, g_x, g_h, g_c, b_c, np.float64)
     h, c, y = np.zeros((batch, hidden), kind), np.zeros((batch, hidden), kind), np.zeros((batch, time, hidden), kind)
     counts = np.full(batch, time) if lengths is None else np.asarray(lengths)
     for t in range(time):
         for b in range(batch):
             if t >= counts[b]:
                 continue
-            z = (
-                _normal(x[b, t] @ np.asarray(weight), epsilon) * gain
-                + _normal(h[b] @ u, epsilon) * recurrent_gain
-                + bias
-            )
+            z = _normal(x[b, t] @ w, epsilon) * g_x + _normal(h[b] @ u, epsilon) * g_h + b0
             i, f, g, o = np.split(z, 4)
             c[b] = c[b] / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-            h[b] = np.tanh(_normal(c[b], epsilon) * cell_gain + cell_shift) / (1 + np.exp(-o))
+            h[b] = np.tanh(_normal(c[b], epsilon) * g_c + b_c) / (1 + np.exp(-o))
             y[b, t] = h[b]
     return y, h, c
