@@ -83,9 +83,9 @@ struct SavedOf final : Saved {
   py::tuple backward(const std::string& operation_name, const py::object& dy, const py::object& dh,
                      const py::object& dc, bool need_dx, bool record) override {
     const char* const op = operation_name.c_str();
-    const auto& s = recurrence->settings();
-    const Index hidden = s.hidden, inputs = s.inputs, wide = gates_of(s.kind) * hidden;
     check(!used, op, "saved has been used; run the forward pass again");
+    const RecurrenceSettings s = recurrence->settings();
+    const Index hidden = s.hidden, inputs = s.inputs, wide = gates_of(s.kind) * hidden;
     const py::array upstream = optional<T>(op, "dy", dy, {batch, steps, hidden});
     const py::array state = optional<T>(op, "dh", dh, {batch, hidden});
     const py::array cell = optional<T>(op, "dc", dc, {batch, hidden});
@@ -117,6 +117,7 @@ struct SavedOf final : Saved {
     auto dh0 = new_array<T>({batch, hidden}), dc0 = new_array<T>({batch, hidden});
     std::copy_n(recurrence->state_gradient(), batch * hidden, dh0.mutable_data());
     if (s.kind == CellKind::lstm) std::copy_n(recurrence->cell_gradient(), batch * hidden, dc0.mutable_data());
+    recurrence.reset();  // its memory serves the next pass
     const auto when = [](bool there, py::object array) { return there ? std::move(array) : py::object(py::none()); };
     return py::make_tuple(when(need_dx, dx), dweight, drecurrent, dbias, when(to.recurrent_bias != nullptr, own),
                           when(to.peephole != nullptr, peephole), dh0, when(s.kind == CellKind::lstm, dc0), norms);

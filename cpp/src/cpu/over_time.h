@@ -35,7 +35,7 @@ GRADWELL_INLINE void tiles_over_time(const TimeStrip<T>& strip, Index p0, Index 
     const int high = static_cast<int>(strip.d.rows * (t + 1) / tiles - i0);
     for (Index p = 0; p < deep; ++p) {
       const T* const from = strip.x.data + (p0 + p) * strip.x.stride + i0;
-      for (int i = 0; i < high; ++i) left[p * left_step + i] = from[i];
+      for_each_pack<T>(high, [&](Index i, int n) { store(left + p * left_step + i, load_n<T>(from + i, n)); });
     }
     before();
     for (Index j = 0; j < strip.wide; j += width) {

@@ -54,25 +54,64 @@ GRADWELL_INLINE void over_blocks(Context context, const RecurrentRun<T>& run, In
   });
 }
 
+// Where the weights are beyond a thread's cache, threads had better take panels, each its own part of the weights, and
+// meet after every step: on a team that is awake. Any other time they take sequences and do not meet.
+template <class T>
+GRADWELL_INLINE bool by_panels(Context context, const RecurrentRun<T>& run, Index count, bool back) {
+  return context.team && context.threads > 1 && run.kind != CellKind::gru_before && count <= block_sequences &&
+         beyond_cache<T>(run, run.inputs, back);
+}
+
+// Calls body(share) for every share of one step.
+template <class T, class Body>
+GRADWELL_INLINE void over_panels(Context context, const RecurrentRun<T>& run, Index first, Index count, Index step,
+                                 bool back, Body&& body) {
+  const Index panels = panel_count<T>(run.kind, run.hidden, back), shares = 2 * context.threads;
+  const Index work = count * run.hidden * gates_of(run.kind) * run.hidden;
+  parallel_for(context, shares < panels ? shares : panels, work, [&](Index k) {
+    const Index all = shares < panels ? shares : panels;
+    body(Share{first, count, step, step + 1, panels * k / all, panels * (k + 1) / all});
+  });
+}
+
 template <class T>
 void forward(Context context, RecurrentRun<T> run, Index first, Index count, Sequence<T> y) {
+  const Index panels = panel_count<T>(run.kind, run.hidden, false);
   with_cell<T>(run, [&](auto cell) {
-    over_blocks<T>(context, run, first, count,
-                   [&](Index begin, Index some) { forward_sequences<T>(run, cell, begin, some, y); });
+    if (by_panels<T>(context, run, count, false)) {
+      for (Index t = 0; t < run.steps; ++t)
+        over_panels<T>(context, run, first, count, t, false,
+                       [&](Share share) { forward_share<T>(run, cell, share, y); });
+      return;
+    }
+    over_blocks<T>(context, run, first, count, [&](Index begin, Index some) {
+      forward_share<T>(run, cell, {begin, some, 0, run.steps, 0, panels}, y);
+    });
   });
 }
 
 template <class T>
 void backward(Context context, RecurrentRun<T> run, Index first, Index count, Sequence<const T> dy, Index dy_from,
               T* dh, T* dc, double* norms) {
+  const Index panels = panel_count<T>(run.kind, run.hidden, true);
   with_cell<T>(run, [&](auto cell) {
     using Cell = decltype(cell);
+    if (run.steps > 0 && !norms && by_panels<T>(context, run, count, true)) {
+      for (Index t = run.steps - 1; t >= 0; --t)
+        over_panels<T>(context, run, first, count, t, true, [&](Share share) {
+          backward_share<T, Cell, false>(run, cell, share, dy, dy_from, dh, dc, nullptr);
+        });
+      over_panels<T>(context, run, first, count, 0, true, [&](Share share) { reach_first<T, Cell>(run, share, dh); });
+      return;
+    }
     over_blocks<T>(context, run, first, count, [&](Index begin, Index some) {
+      const Share share = {begin, some, 0, run.steps, 0, panels};
       if (norms) {
-        backward_sequences<T, Cell, true>(run, cell, begin, some, dy, dy_from, dh, dc, norms);
+        backward_share<T, Cell, true>(run, cell, share, dy, dy_from, dh, dc, norms);
       } else {
-        backward_sequences<T, Cell, false>(run, cell, begin, some, dy, dy_from, dh, dc, norms);
+        backward_share<T, Cell, false>(run, cell, share, dy, dy_from, dh, dc, nullptr);
       }
+      if (run.steps > 0) reach_first<T, Cell>(run, share, dh);
     });
   });
 }

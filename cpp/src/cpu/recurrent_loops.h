@@ -55,6 +55,11 @@ struct PanelFetch {
   }
 };
 constexpr Index most_cached_bytes = 1700000;  // packed weights up to this stay in the second-level cache
+template <class T>
+GRADWELL_INLINE bool beyond_cache(const RecurrentRun<T>& run, Index inputs, bool back) {
+  const Index numbers = panel_count<T>(run.kind, run.hidden, back) * panel_size<T>(run.kind, inputs, run.hidden, back);
+  return numbers * static_cast<Index>(sizeof(T)) > most_cached_bytes;
+}
 
 // Runs tile(row, rows) for sequences first ... first + count, the next panel being fetched meanwhile.
 template <class T, class Body>
@@ -81,21 +86,29 @@ GRADWELL_INLINE void skip_step(const RecurrentRun<T>& run, const CellRow<T>& at)
   if (run.cells) store_n<T>(at.cell, is_gru(run.kind) ? Pack<T>{} : load_n<T>(at.cell_before, at.n), at.n);
 }
 
+// A share of the work of a pass: some sequences through all steps, or some panels of all sequences through one.
+struct Share {
+  Index first, count;        // sequences
+  Index begin, end;          // steps
+  Index from_panel, panels;  // up to that panel
+};
+
 template <class T, class Cell>
-void forward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index first, Index count, Sequence<T> y) {
+void forward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, Sequence<T> y) {
+  const Index first = share.first, count = share.count;
   constexpr int width = lanes<T>;
   constexpr bool before = Cell::kind == CellKind::gru_before, gru = Cell::kind == CellKind::gru;
-  const Index hidden = run.hidden, panels = panel_count<T>(run.kind, hidden, false);
+  const Index hidden = run.hidden, from_panel = share.from_panel, panels = share.panels;
   const Index size = panel_size<T>(run.kind, run.inputs, hidden, false), step = panel_step<T>(run.kind, false);
-  const bool fetching = panels * size * static_cast<Index>(sizeof(T)) > most_cached_bytes;
+  const bool fetching = beyond_cache<T>(run, run.inputs, false);
   alignas(64) T sums[most_tile_rows * most_vectors * width];
   alignas(64) T apart[most_tile_rows * width];  // x W of gru's candidate
   for (int k = 0; k < most_tile_rows * width; ++k) apart[k] = 0;
   const auto pass = [&](Index t, auto tile_vectors, const T* from, Index offset, auto&& finish) {
     constexpr int vectors = decltype(tile_vectors)::value;
-    for (Index j = 0; j < panels; ++j) {
+    for (Index j = from_panel; j < panels; ++j) {
       const T* const panel = run.panels + j * size + offset;
-      const T* const next = run.panels + (j + 1 < panels ? j + 1 : 0) * size;
+      const T* const next = run.panels + (j + 1 < panels ? j + 1 : from_panel) * size;
       over_tiles<T>(first, count, TileRows<vectors>::most, next, size, fetching, [&](Index row, int rows) {
         if (run.inputs > 0) {
           const T* const x = run.x + (t * run.batch + row) * run.inputs;
@@ -120,7 +133,7 @@ void forward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index first
       });
     }
   };
-  for (Index t = 0; t < run.steps; ++t) {
+  for (Index t = share.begin; t < share.end; ++t) {
     const T* const states = run.states + t * run.batch * hidden;
     pass(t, VectorCount<Cell::vectors>{}, states, 0,
          [&](const CellRow<T>& at, StepPlace place, Index b, Index unit, const Pack<T>* sum) {
@@ -160,21 +173,23 @@ GRADWELL_INLINE void back_product(const RecurrentRun<T>& run, Index t, Index row
     any_recurrent_tile<T, 2>({run.cells + at * hidden, hidden, hidden, panel + deep * step, step, true, sums}, rows);
 }
 
+// Steps share.end - 1 ... share.begin; what reaches the first state is left to reach_first.
 template <class T, class Cell, bool Records>
-void backward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index first, Index count, Sequence<const T> dy,
-                        Index dy_from, T* dh, T* dc, double* norms) {
+void backward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, Sequence<const T> dy, Index dy_from,
+                    T* dh, T* dc, double* norms) {
+  const Index first = share.first, count = share.count;
   constexpr int width = lanes<T>, wide = 2 * width;
   constexpr bool before = Cell::kind == CellKind::gru_before, lstm = Cell::kind == CellKind::lstm;
   constexpr bool straight = is_gru(Cell::kind);
-  const Index hidden = run.hidden, panels = panel_count<T>(run.kind, hidden, true);
+  const Index hidden = run.hidden, from_panel = share.from_panel, panels = share.panels;
   const Index size = panel_size<T>(run.kind, 0, hidden, true);
-  const bool fetching = panels * size * static_cast<Index>(sizeof(T)) > most_cached_bytes;
+  const bool fetching = beyond_cache<T>(run, 0, true);
   alignas(64) T sums[most_tile_rows * 2 * width];
   TimeSquares<T> squares;
   const auto pass = [&](bool product, auto&& multiply, auto&& finish) {
-    for (Index j = 0; j < panels; ++j) {
+    for (Index j = from_panel; j < panels; ++j) {
       const T* const panel = run.panels + j * size;
-      const T* const next = run.panels + (j + 1 < panels ? j + 1 : 0) * size;
+      const T* const next = run.panels + (j + 1 < panels ? j + 1 : from_panel) * size;
       over_tiles<T>(first, count, TileRows<2>::most, next, size, fetching, [&](Index row, int rows) {
         if (product) {
           multiply(row, rows, panel);
@@ -189,7 +204,7 @@ void backward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index firs
       });
     }
   };
-  for (Index t = run.steps - 1; t >= 0; --t) {
+  for (Index t = share.end - 1; t >= share.begin; --t) {
     const bool recorded = Records && t >= dy_from;
     if (recorded)
       for (int q = 0; q < time_quantities(Cell::kind); ++q)
@@ -249,15 +264,26 @@ void backward_sequences(const RecurrentRun<T>& run, const Cell& cell, Index firs
           norms[(q * run.whole + time) * run.batch + first + b] = norm_of_squares(squares.sums[q][b]);
         }
   }
-  // What reaches the first state.
-  if (run.steps > 0)
-    pass(
-        true, [&](Index row, int rows, const T* panel) { back_product<T, Cell>(run, 0, row, rows, panel, sums); },
-        [&](Index b, Index unit, Pack<T> sum) {
-          T* const to = dh + b * hidden + unit;
-          const int n = row_of(run, 0, b, unit).n;
-          store_n<T>(to, load_n<T>(to, n) + sum, n);
-        });
+}
+
+// dh += the product of the first step's gradients.
+template <class T, class Cell>
+void reach_first(const RecurrentRun<T>& run, Share share, T* dh) {
+  constexpr int width = lanes<T>;
+  const Index hidden = run.hidden, size = panel_size<T>(run.kind, 0, hidden, true);
+  alignas(64) T sums[most_tile_rows * 2 * width];
+  for (Index j = share.from_panel; j < share.panels; ++j)
+    for_each_tile(share.first, share.count, TileRows<2>::most, [&](Index row, int rows) {
+      back_product<T, Cell>(run, 0, row, rows, run.panels + j * size, sums);
+      for (int i = 0; i < rows; ++i)
+        for (int u = 0; u < 2; ++u) {
+          const Index unit = (j * 2 + u) * width, left = hidden - unit;
+          if (left <= 0) continue;
+          const int n = static_cast<int>(left < width ? left : width);
+          T* const to = dh + (row + i) * hidden + unit;
+          store_n<T>(to, load_n<T>(to, n) + load(sums + (i * 2 + u) * width), n);
+        }
+    });
 }
 
 }  // namespace GRADWELL_LEVEL

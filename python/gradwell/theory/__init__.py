@@ -5,11 +5,13 @@ from gradwell.theory.forecasting import Forecast, forecast
 from gradwell.theory.landscapes import Landscape, landscape
 from gradwell.theory.meanfield import critical_weight_variance, depth_scale, fixed_point, gaussian_mean, mean_field
 from gradwell.theory.paths import PathEnsemble, path_ensemble, path_gradients
+from gradwell.theory.recurrence import RecurrentBound, recurrent_bound
 
 __all__ = [
     "Forecast",
     "Landscape",
     "PathEnsemble",
+    "RecurrentBound",
     "critical_weight_variance",
     "depth_scale",
     "dynamics",
@@ -20,4 +22,5 @@ __all__ = [
     "mean_field",
     "path_ensemble",
     "path_gradients",
+    "recurrent_bound",
 ]
