@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RATE = 0.01
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Job:
     """One row of the table."""
 
     name: str
-    kind: str  # step, dense, activation, batchnorm, layernorm, adamw
+    kind: str  # step, dense, activation, batchnorm, layernorm, adamw, recurrent
     sizes: tuple
     activation: str
     batch: int
@@ -45,6 +46,7 @@ class Job:
     bars: tuple
     threads: int = 2
     epochs: int = 1
+    time: int = 0  # steps of the sequences of a recurrent job, whose `activation` names the cell
 
     @property
     def calls(self):
@@ -59,6 +61,15 @@ class Job:
             deviation = np.sqrt(2 / (n_in + n_out))
             made.append((rng.normal(0, deviation, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32)))
         return made
+
+    def sequences(self):
+        """Return x (batch, time, in), W, U, b and dy of a recurrent job, float32."""
+        rng, (n_in, hidden) = np.random.default_rng(2), self.sizes
+        wide = GATES[self.activation] * hidden
+        x = rng.normal(size=(self.batch, self.time, n_in))
+        weight, recurrent = (rng.normal(0, (n + 1) ** -0.5, (n, wide)) for n in (n_in, hidden))
+        dy = rng.normal(0, (self.batch * self.time) ** -0.5, (self.batch, self.time, hidden))
+        return [a.astype(np.float32) for a in (x, weight, 0.5 * recurrent, np.zeros(wide), dy)]
 
     def data(self):
         """Return x (steps * batch, in) in [0, 1) and y, class numbers."""
@@ -100,6 +111,12 @@ def normalisation(kind, rows, columns, calls, *bars):
     return Job(f"{kind} {rows}×{columns}, both ways", kind, (columns,), "identity", rows, calls, contestants, bars)
 
 
+def recurrent(cell, time, batch, inputs, hidden, calls, peer):
+    name = f"{cell} T{time} B{batch} I{inputs} H{hidden}, both ways"
+    bars = (Bar("torch", "gradwell", low=peer), Bar("gradwell stats", "gradwell", high=1.05))
+    return Job(name, "recurrent", (inputs, hidden), cell, batch, calls, (*OURS, "torch", "jax jit"), bars, time=time)
+
+
 def adamw(numbers, calls):
     bars = (Bar("torch", "gradwell", low=1.5), Bar("torch fused", "gradwell", low=1.0))
     contestants = ("gradwell", "torch", "torch fused", "numpy")
@@ -133,4 +150,10 @@ JOBS = (
     normalisation("batchnorm", 4096, 1024, 5, Bar("torch", "gradwell", low=1.5)),
     normalisation("layernorm", 256, 1024, 100),
     adamw(10_000_000, 3),
+    recurrent("lstm", 100, 32, 64, 128, 20, 1.5),
+    recurrent("lstm", 200, 64, 128, 256, 3, 1.5),
+    recurrent("lstm", 784, 32, 1, 128, 4, 2.0),
+    recurrent("lstm", 50, 64, 512, 512, 3, 1.2),
+    recurrent("gru", 200, 64, 128, 256, 3, 1.5),
+    recurrent("rnn", 200, 64, 128, 256, 5, 1.5),
 )

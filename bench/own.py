@@ -95,6 +95,26 @@ def underflow():
     return [row("40 logistic layers that underflow", values, "ms", bars)]
 
 
+def recurrent_underflow():
+    """Time an LSTM both ways on data as usual and on data of 1e-30, whose gradients leave float32's normal numbers."""
+    rng, shape = np.random.default_rng(0), (64, 200, 128)
+    x, weight = rng.normal(size=shape).astype(np.float32), rng.normal(0, 0.09, (128, 1024)).astype(np.float32)
+    recurrent, dy = (
+        rng.normal(0, 0.03, (256, 1024)).astype(np.float32),
+        rng.normal(size=(64, 200, 256)).astype(np.float32),
+    )
+    seconds = {"as usual": [], "x and dy 1e-30": []}
+    for _ in range(7):
+        for name, scale in (("as usual", 1.0), ("x and dy 1e-30", 1e-30)):
+            given = np.float32(scale) * x, np.float32(scale) * dy
+            begun = time.perf_counter()
+            *_, saved = gw.kernels.lstm_forward(given[0], weight, recurrent)
+            gw.kernels.lstm_backward(given[1], saved, need_dx=False)
+            seconds[name].append((time.perf_counter() - begun) * 1e3)
+    ratio = statistics.median(seconds["x and dy 1e-30"]) / statistics.median(seconds["as usual"])
+    return [row("lstm T200 B64 I128 H256, tiny numbers", seconds, "ms", [("tiny / usual ≤ 1.5", ratio, 0, 1.5)])]
+
+
 def depth():
     """Time a step at depth 10 to 1000, width 64, batch 64; in depth, it should be a straight line."""
     depths, rng = (10, 20, 50, 100, 200, 500, 1000), np.random.default_rng(0)
@@ -165,4 +185,4 @@ def peaks():
     return found
 
 
-OWN = (recording, underflow, depth, start)
+OWN = (recording, underflow, recurrent_underflow, depth, start)

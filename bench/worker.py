@@ -71,11 +71,18 @@ def prepare(contestant, job):
     """Run once, for compilation and for the values that all must agree on; return what a round calls."""
     if job.kind == "step":
         return contestant.train, contestant.version, np.array(contestant.train(), np.float64)
+    if job.kind == "recurrent":
+        return repeated(contestant.recurrent(*job.sequences()), contestant, job)
     rng = np.random.default_rng(2)
     table = (job.batch, job.sizes[0])
     first = table if job.kind in ("dense", "batchnorm", "layernorm") else job.sizes
     shapes = (first, first if job.kind.endswith("norm") else job.sizes)
     call = getattr(contestant, job.kind)(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
+    return repeated(call, contestant, job)
+
+
+def repeated(call, contestant, job):
+    """Return what a round calls, the version, and the values of one call."""
     made = call()
     check = np.concatenate([np.asarray(a).ravel() for a in (made if isinstance(made, tuple) else (made,))])
 

@@ -56,6 +56,41 @@ class Jax:
         product = jax.jit(jnp.matmul)
         return lambda: jax.block_until_ready(product(x, w))
 
+    def recurrent(self, x, weight, recurrent, bias, dy):
+        hidden, cell = self.job.sizes[1], self.job.activation
+        x, dy = (jnp.asarray(a.swapaxes(0, 1)) for a in (x, dy))
+        weight, recurrent, bias = (jnp.asarray(a) for a in (weight, recurrent, bias))
+        zeros = jnp.zeros((self.job.batch, hidden))
+
+        def step(u, state, z):
+            h, c = state
+            if cell == "rnn":
+                h = jnp.tanh(z + h @ u)
+            elif cell == "lstm":
+                i, f, g, o = jnp.split(z + h @ u, 4, axis=1)
+                c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+                h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            else:
+                (r, k, n), (r_own, k_own, n_own) = jnp.split(z, 3, axis=1), jnp.split(h @ u, 3, axis=1)
+                r, k = jax.nn.sigmoid(r + r_own), jax.nn.sigmoid(k + k_own)
+                n = jnp.tanh(n + r * n_own)
+                h = n + k * (h - n)
+            return (h, c), h
+
+        def forward(w, u, b):
+            return jax.lax.scan(lambda state, z: step(u, state, z), (zeros, zeros), x @ w + b)[1]
+
+        @jax.jit
+        def both(w, u, b):
+            y, back = jax.vjp(forward, w, u, b)
+            return y[-1], back(dy)
+
+        def call():
+            y, gradients = jax.block_until_ready(both(weight, recurrent, bias))
+            return y, gradients[1]
+
+        return call
+
     def activation(self, x, dy):
         x, dy = jnp.asarray(x), jnp.asarray(dy)
 

@@ -53,6 +53,18 @@ class Gradwell:
 
         return both
 
+    def recurrent(self, x, weight, recurrent, bias, dy):
+        cell = self.job.activation
+        own = {"gru": {"recurrent_bias": np.zeros(self.job.sizes[1], np.float32)}}.get(cell, {})
+        forward = getattr(gw.kernels, f"{cell}_forward")
+
+        def both():
+            *outputs, saved = forward(x, weight, recurrent, bias, **own)
+            found = saved.backward(f"{cell}_backward", dy, None, None, False, self.stats)
+            return outputs[0][:, -1], found[2]
+
+        return both
+
     def adamw(self, p, g):
         state = np.zeros_like(p), np.zeros_like(p)
         step = 0

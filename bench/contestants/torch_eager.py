@@ -81,6 +81,24 @@ class Torch:
     def layernorm(self, x, dy):
         return self.both_ways(x, dy, torch.nn.LayerNorm(x.shape[1]))
 
+    def recurrent(self, x, weight, recurrent, bias, dy):
+        kinds = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+        layer = kinds[self.job.activation](*self.job.sizes)  # time first, which is its fastest
+        with torch.no_grad():
+            for name, value in (("weight_ih_l0", weight.T), ("weight_hh_l0", recurrent.T)):
+                getattr(layer, name).copy_(torch.from_numpy(value.copy()))
+            layer.bias_ih_l0.zero_()
+            layer.bias_hh_l0.zero_()
+        x, dy = (torch.from_numpy(a.swapaxes(0, 1).copy()) for a in (x, dy))
+
+        def both():
+            layer.zero_grad()
+            y, _ = layer(x)
+            y.backward(dy)
+            return y[-1].detach(), layer.weight_hh_l0.grad.T
+
+        return both
+
     def adamw(self, p, g):
         parameter = torch.nn.Parameter(torch.from_numpy(p))
         parameter.grad = torch.from_numpy(g)

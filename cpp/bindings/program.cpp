@@ -12,10 +12,16 @@ namespace gradwell::bindings {
 
 namespace {
 
+// Rows of sequences must lie without gaps.
 template <class T>
-InputMatrix<T> features(const char* op, const char* name, const py::object& x, Index columns) {
+InputMatrix<T> features(const char* op, const char* name, const py::object& x, const Program<T>& program) {
   auto in = input_matrix<T>(op, name, x, "the network");
+  const Index columns = program.inputs();
   check(in.view.columns == columns, op, name, " has ", in.view.columns, " columns but the network needs ", columns);
+  if (program.steps() > 1 && in.view.stride != columns) {
+    in.owner = contiguous<T>(in.owner);
+    in.view = {static_cast<const T*>(in.owner.data()), in.view.rows, columns, columns};
+  }
   return in;
 }
 
@@ -92,7 +98,7 @@ void keep_state(Program<T>& program, const std::string& layer, const std::string
 template <class T>
 py::object forward(Program<T>& program, const py::object& x, const py::object& lengths, bool training,
                    std::uint64_t seed, std::uint64_t step, bool flush) {
-  const auto in = features<T>("forward", "x", x, program.inputs());
+  const auto in = features<T>("forward", "x", x, program);
   const auto counts = row_lengths("forward", lengths, in.view.rows, program.steps());
   auto y = output_matrix<T>(in.view.rows, program.outputs());
   call([&](Context c) { program.forward(c, in.view, counts.data, y.view, {training, seed, step}); }, flush);
@@ -124,7 +130,7 @@ py::object backward(Program<T>& program, const py::object& dy, bool flush) {
 
 template <class T>
 py::object predict(Program<T>& program, const py::object& x, const py::object& lengths, Index batch, bool flush) {
-  const auto in = features<T>("predict", "x", x, program.inputs());
+  const auto in = features<T>("predict", "x", x, program);
   const auto counts = row_lengths("predict", lengths, in.view.rows, program.steps());
   auto y = output_matrix<T>(in.view.rows, program.outputs());
   call([&](Context c) { program.predict(c, in.view, counts.data, y.view, batch); }, flush);
@@ -143,7 +149,7 @@ struct InputSamples {
 template <class T>
 InputSamples<T> samples(const char* op, const Program<T>& program, const py::object& x, const py::object& y,
                         const py::object& lengths) {
-  auto in = features<T>(op, "x", x, program.inputs());
+  auto in = features<T>(op, "x", x, program);
   check(in.view.rows > 0, op, "x has no rows; needs at least one");
   auto targets = input_targets<T>(op, "y", y, in.view.rows, program.outputs(), program.output_steps());
   auto counts = row_lengths(op, lengths, in.view.rows, program.steps());
@@ -265,13 +271,14 @@ void register_type(py::module_& m, const char* name) {
       .def("kept_states", kept_states<T>)
       .def("keep_state", keep_state<T>, py::arg("layer"), py::arg("name"), py::arg("state"))
       .def("forget_states", &Program<T>::forget_states)
-      .def_property_readonly("time_stages",
-                             [](const Program<T>& program) {
-                               std::vector<py::tuple> stages;
-                               for (const StageInfo& s : program.stages())
-                                 stages.push_back(py::make_tuple(s.time_steps, s.time_quantities, s.directions));
-                               return stages;
-                             })
+      .def_property_readonly(
+          "time_stages",
+          [](const Program<T>& program) {
+            std::vector<py::tuple> stages;
+            for (const StageInfo& s : program.stages())
+              stages.push_back(py::make_tuple(s.time_steps, s.time_quantities, s.directions, s.backwards));
+            return stages;
+          })
       .def_property_readonly("stages",
                              [](const Program<T>& program) {
                                std::vector<py::tuple> stages;

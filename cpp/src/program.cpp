@@ -24,8 +24,9 @@ Program<T>::Program(std::vector<LayerSpec> specs, Index inputs, Index steps, std
     rows_apart_ = rows_apart_ && layer.rows_apart();
     if (layer.hooked()) hooked_.push_back(&layer);
     const Index rows = layer.weight_rows();
-    for (Index first = 0; rows > 0 && first < stages_[i].inputs; first += rows)
-      weight_blocks_.push_back({i, {first, std::min(rows, stages_[i].inputs - first)}});
+    const Index all = rows > 0 ? slices_[weight_of_[i]].rows : 0;
+    for (Index first = 0; first < all; first += rows)
+      weight_blocks_.push_back({i, {first, std::min(rows, all - first)}});
     if (rows == 0 && first_slice_[i] < first_slice_[i + 1]) weight_blocks_.push_back({i, {0, 0}});
     if (layer.sums_on_the_way()) for_each_other_slice(i, [&](std::size_t slice) { on_the_way_.push_back(slice); });
   }
@@ -52,7 +53,7 @@ std::unique_ptr<Recorder<T>> Program<T>::make_recorder(Index window) const {
 
 template <class T>
 void Program<T>::reserve(Index batch) {
-  if (batch <= capacity_) return;
+  if (arena_.data() && batch <= capacity_) return;
   const auto matrix = [&](Index columns) { return product(batch, stride_of<T>(columns)); };
   // The steps of a sequence lie without gaps.
   const auto stride = [&](const StageInfo& stage) {
@@ -78,7 +79,7 @@ void Program<T>::reserve(Index batch) {
     next += count;
     return start;
   };
-  input_stride_ = stride_of<T>(inputs_);
+  input_stride_ = steps_ > 1 ? inputs_ : stride_of<T>(inputs_);
   input_ = take(matrix(inputs_));
   target_ = take(matrix(outputs()));
   for (std::size_t i = 0; i < layers_.size(); ++i) {

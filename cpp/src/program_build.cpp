@@ -48,7 +48,7 @@ ActivationPart<T> Program<T>::Builder::follower(Index units) {
 template <class T>
 void Program<T>::Builder::add_stage(const std::string& name, std::string kind, Index units,
                                     std::unique_ptr<Layer<T>> layer) {
-  p_.stages_.push_back({name, std::move(kind), width_of(current_), units, current_, -1, sequence_, 0, 0, 0});
+  p_.stages_.push_back({name, std::move(kind), width_of(current_), units, current_, -1, sequence_, 0, 0, 0, false});
   Flow flow;
   flow.from = current_;
   p_.flow_.push_back(flow);
@@ -110,6 +110,7 @@ void Program<T>::Builder::add_recurrent(const LayerSpec& spec) {
   stage.time_steps = steps;
   stage.time_quantities = time_quantities(spec.cell.kind);
   stage.directions = static_cast<int>(slices.size());
+  stage.backwards = spec.cell.reverse;
 }
 
 template <class T>

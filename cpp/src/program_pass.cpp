@@ -85,7 +85,7 @@ void Program<T>::pass_back(const Pass<T>& pass, std::size_t i, Index batch, Rows
   const Matrix<T> to = error_of(flow.from);
   if (!to.data) return layer.backward_end(pass, x, rows);
   if (flow.adds) {
-    const Matrix<T> part = {scratch_.data, batch, x.columns, scratch_.stride};
+    const Matrix<T> part = {scratch_.data, batch, x.columns, steps_ > 1 ? x.columns : scratch_.stride};  // no gaps
     layer.backward_input(pass, x, rows, {}, part);
     record(flow.joint, flow.shortcut, part);
     pass.kernels.residual.add(pass.context, as_const(rows_of(part, rows)), rows_of(to, rows));

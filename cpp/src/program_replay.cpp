@@ -50,7 +50,7 @@ Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const
     if (!is_finite(producer.values.back().second)) return producer;
     producer.operation = kind + "_backward";
     producer.values.push_back({"x", measure(pass, x)});
-    if (layer.weight_rows() > 0) layer.backward_parameters(pass, x, {0, stages_[i].inputs});
+    if (layer.weight_rows() > 0) layer.backward_parameters(pass, x, {0, slices_[weight_of_[i]].rows});
     pass_back(pass, i, count, all, {nullptr, 0, 0, 0});
     layer.backward_others(pass, x);
     layer.make_sums(pass);

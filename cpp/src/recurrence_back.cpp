@@ -38,8 +38,8 @@ std::vector<typename Recurrence<T>::Window> Recurrence<T>::windows() const {
   std::vector<Window> all;
   for (Index from = (steps_ - 1) / settings_.advance * settings_.advance; from >= 0; from -= settings_.advance) {
     const Index end = std::min(from + settings_.advance, steps_);
-    all.push_back({std::max<Index>(0, end - settings_.reach), from, end});
-    if (all.back().begin > from) all.back().begin = from;
+    const bool overlaps = settings_.reach > settings_.advance;
+    all.push_back({overlaps ? std::clamp<Index>(end - settings_.reach, 0, from) : from, from, end});
   }
   return all;
 }

@@ -1,5 +1,6 @@
 // The gradients of a recurrent layer's weights, and Pascanu's regulariser.
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/team.h"
@@ -36,7 +37,7 @@ void Recurrence<T>::gradients(Context context, RecurrenceParameters<T> to) {
   const auto& kernel = kernels<T>();
   const Index inputs = settings_.inputs, hidden = settings_.hidden, wide = gates(), all = steps_ * run_.batch;
   T* const delta = dgates_ ? dgates_ : run_.gates;
-  T* const own = dcells_ ? dcells_ : run_.cells;
+  T* const own = dcells_ && settings_.kind == CellKind::gru ? dcells_ : run_.cells;
   const auto columns = [&](T* data, Index height, Index from, Index count) {
     return Matrix<T>{data + from, height, count, wide};
   };
@@ -81,24 +82,27 @@ void Recurrence<T>::add_omega(Context context, T* drecurrent_weight) {
   const Activation f = {settings_.activation, 0};
   kernel.dense.backward_input(context, {delta, pairs, hidden, hidden},
                               {parameters_.recurrent_weight, hidden, hidden, hidden}, {f, Saved::output, after}, v);
-  std::vector<double> sizes(static_cast<std::size_t>(pairs)), ratios(static_cast<std::size_t>(pairs));
+  // Of each row: |delta| and |delta|^2 over that of its largest element, which keeps the squares within range.
+  std::vector<double> norms(static_cast<std::size_t>(pairs)), ratios(norms.size());
   for_each_task(context, (pairs + 255) / 256, [&](Index group) {
     for (Index row = group * 256; row < std::min(pairs, group * 256 + 256); ++row) {
-      double size = 0, back = 0;
-      for (Index j = 0; j < hidden; ++j) {
-        const double d = static_cast<double>(delta[row * hidden + j]),
-                     w = static_cast<double>(spare_[row * hidden + j]);
+      const auto k = static_cast<std::size_t>(row);
+      double most = 0, size = 0, back = 0;
+      for (Index j = 0; j < hidden; ++j) most = std::max(most, std::fabs(static_cast<double>(delta[row * hidden + j])));
+      for (Index j = 0; most > 0 && j < hidden; ++j) {
+        const double d = static_cast<double>(delta[row * hidden + j]) / most;
+        const double w = static_cast<double>(spare_[row * hidden + j]) / most;
         size += d * d;
         back += w * w;
       }
-      sizes[static_cast<std::size_t>(row)] = size;
-      ratios[static_cast<std::size_t>(row)] = size > 0 ? back / size : 0;
+      norms[k] = most * std::sqrt(size);
+      ratios[k] = size > 0 ? back / size : 0;
     }
   });
-  const double least = 1e-20 * *std::max_element(sizes.begin(), sizes.end());
+  const double least = 1e-10 * *std::max_element(norms.begin(), norms.end());
   Index counted = 0;
-  for (std::size_t row = 0; row < sizes.size(); ++row) {
-    if (!(sizes[row] > least)) continue;
+  for (std::size_t row = 0; row < norms.size(); ++row) {
+    if (!(norms[row] > least)) continue;
     omega_ += (ratios[row] - 1) * (ratios[row] - 1);
     ++counted;
   }
@@ -108,10 +112,12 @@ void Recurrence<T>::add_omega(Context context, T* drecurrent_weight) {
   kernel.activation.backward(context, f, Saved::output, {spare_, pairs, hidden, hidden}, after, v);
   for (Index row = 0; row < pairs; ++row) {
     const auto k = static_cast<std::size_t>(row);
-    const double factor =
-        sizes[k] > least ? settings_.omega * 4 * (ratios[k] - 1) / (sizes[k] * static_cast<double>(counted)) : 0;
-    for (Index j = 0; j < hidden; ++j)
-      spare_[row * hidden + j] = static_cast<T>(factor * static_cast<double>(spare_[row * hidden + j]));
+    const bool counts = norms[k] > least;
+    const double share = settings_.omega * 4 * (ratios[k] - 1) / static_cast<double>(counted);
+    for (Index j = 0; j < hidden; ++j) {
+      T& element = spare_[row * hidden + j];
+      element = counts ? static_cast<T>(share * (static_cast<double>(element) / norms[k]) / norms[k]) : T(0);
+    }
   }
   T* const sum = spare_ + aligned(pairs * hidden);
   kernel.dense.backward_weight(context, {spare_, pairs, hidden, hidden}, {delta, pairs, hidden, hidden},

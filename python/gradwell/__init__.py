@@ -57,12 +57,13 @@ from gradwell.training import fit
 
 if TYPE_CHECKING:
     from gradwell import callbacks, datasets, initializers, reference, theory
+    from gradwell.generation import generate
     from gradwell.storage import load
     from gradwell.theory import forecast
 
 __version__ = build_info()["version"]
 
-_FROM = {"load": "gradwell.storage", "forecast": "gradwell.theory"}
+_FROM = {"load": "gradwell.storage", "forecast": "gradwell.theory", "generate": "gradwell.generation"}
 _ON_DEMAND = ("datasets", "experiments", "reference", "report", "theory")
 
 __all__ = [
@@ -121,6 +122,7 @@ __all__ = [
     "datasets",
     "fit",
     "forecast",
+    "generate",
     "gradients",
     "initialize",
     "initializers",

@@ -72,7 +72,7 @@ class GradientRecord:
         self,
         stages: Sequence[tuple[Any, ...]],
         parameters: Sequence[tuple[str, int]],
-        times: Sequence[tuple[int, int, int]] = (),
+        times: Sequence[tuple[Any, ...]] = (),
     ):
         self.layers = [name for name, *_ in stages]
         self.descriptions = [kind for _, kind, *_ in stages]
@@ -91,11 +91,11 @@ class GradientRecord:
         """Loss of the batch, in a record made by `gradients`."""
         self._chunks: list[dict[str, Array]] = []
         # Where each recurrent layer's time record begins among a record's figures, and how long one direction's is.
-        self._times: dict[int, tuple[int, int]] = {}
+        self._times: dict[int, tuple[int, int, bool]] = {}
         begin = 0
-        for i, (steps, quantities, directions) in enumerate(times):
+        for i, (steps, quantities, directions, backwards) in enumerate(times):
             if directions:
-                self._times[i] = (begin, steps * quantities + 1)
+                self._times[i] = (begin, steps * quantities + 1, backwards)
                 begin += directions * (steps * quantities + 1)
 
     @classmethod
@@ -123,10 +123,10 @@ class GradientRecord:
         known = ("forward", "backward") if kind == "bidirectional" else ("forward",)
         if direction not in known:
             raise ValueError(f'[record] direction is "{direction}"; needs one of {", ".join(known)}')
-        begin, size = self._times[index]
+        begin, size, backwards = self._times[index]
         begin += size if direction == "backward" else 0
         values = self._joined("time", (0, begin + size))[:, begin : begin + size]
-        return TimeRecord(values, self.steps, cell, self.layers[index], direction == "backward")
+        return TimeRecord(values, self.steps, cell, self.layers[index], backwards != (direction == "backward"))
 
     @property
     def kinds(self) -> tuple[str, ...]:

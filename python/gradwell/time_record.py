@@ -55,7 +55,8 @@ class TimeRecord:
         self.steps = steps
         """Number of each recorded training step (records,)."""
         self.quantities = quantities_of(cell)
-        self._values = values[:, :-1].reshape(len(values), len(self.quantities), -1)
+        count = len(self.quantities)
+        self._values = values[:, :-1].reshape(len(values), count, (values.shape[1] - 1) // count)
         self.omega: Array = values[:, -1]
         """Pascanu's regulariser, its weight left out, where the layer has one (records,); else NaN."""
 

@@ -35,11 +35,11 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        data: tuple[Any, Any],
+        data: tuple[Any, ...],
         loss: str,
         optimizer: Optimizer,
         batch_size: int,
-        validation: tuple[Any, Any] | None,
+        validation: tuple[Any, ...] | None,
         seed: int,
         shuffle: bool,
         nonfinite: str,
@@ -77,8 +77,8 @@ class Trainer:
         _check_batches(network, len(self.x), self.batch_size)
         self._stateful = _check_states(network, len(self.x), self.batch_size, self.shuffle)
         self._check_schedule()
-        layers = [layer for _, layer, _ in walk(network.layers)]
-        kinds = ("kernel_regularizer", "bias_regularizer")
+        layers = [recurrent_of(layer) or layer for _, layer, _ in walk(network.layers)]
+        kinds = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
         self._regularized = any(getattr(layer, kind, None) is not None for layer in layers for kind in kinds)
         self._names = names = list(network.parameters)
         if amplify is not None:

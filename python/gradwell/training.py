@@ -22,14 +22,14 @@ from gradwell.trainer import Trainer
 
 def fit(
     network: Network,
-    data: tuple[Any, Any],
+    data: tuple[Any, ...],
     *,
     loss: str,
     optimizer: Optimizer,
     batch_size: int = 32,
     epochs: int = 1,
     max_steps: int | None = None,
-    validation: tuple[Any, Any] | None = None,
+    validation: tuple[Any, ...] | None = None,
     clip: Clip | None = None,
     amplify: Amplify | None = None,
     stats: bool | str = "auto",

@@ -90,6 +90,7 @@ struct StageInfo {
   Index time_steps = 0;     // of the sequences that a recurrent layer reads
   int time_quantities = 0;  // of its time record, for each direction
   int directions = 0;
+  bool backwards = false;  // the first direction reads from the end
 };
 
 // A state (rows, columns) that goes from one batch to the next.

@@ -12,7 +12,7 @@ namespace gradwell {
 
 // The norm of what has these norms part by part.
 inline double joint_norm(const double* norms, Index count) {
-  const double most = *std::max_element(norms, norms + count);
+  const double most = count > 0 ? *std::max_element(norms, norms + count) : 0;
   if (!(most > 0)) return most;
   double squares = 0;
   for (Index k = 0; k < count; ++k) squares += norms[k] / most * (norms[k] / most);

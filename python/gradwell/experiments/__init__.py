@@ -30,6 +30,11 @@ EXPERIMENTS: Final[dict[str, Entry]] = {
     "trainable-depth": Entry("trainable_depth", "how deep tanh networks train, against mean-field theory"),
     "dead-relu": Entry("dead_relu", "which learning rates kill units, and what revives them"),
     "doya-cliff": Entry("doya_cliff", "one recurrent neuron: folds, a cliff in the loss, clipping at its wall"),
+    "char-lstm": Entry("char_lstm", "characters predicted by an LSTM, against counts of one to three"),
+    "pixel-mnist": Entry("pixel_mnist", "an image read pixel by pixel, and the gradient at each of 784 steps"),
+    "adding-problem": Entry("adding_problem", "two marked values to add: which recurrent cells learn it, and why"),
+    "memory-length": Entry("memory_length", "how far back the gradient of each recurrent cell reaches"),
+    "pascanu-temporal-order": Entry("pascanu_temporal_order", "clipping and a regulariser against vanishing in time"),
     "activation-derivatives": Entry("activation_derivatives", "every activation, its derivative and its bound"),
 }
 
