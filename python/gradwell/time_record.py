@@ -95,7 +95,7 @@ class TimeRecord:
                 whole = np.hypot(whole, cell)
             elif part == "cell":
                 return np.full_like(whole, np.nan)
-            delta = np.sqrt(sum(self._in_order(gate) ** 2 for gate in GATES[self.cell]))
+            delta = np.hypot.reduce([self._in_order(gate) for gate in GATES[self.cell]])
             found = {"total": _earlier(back) / whole, "weight": _earlier(back) / delta, "derivative": delta / whole}
         return self._by_time(found[part])
 
