@@ -85,14 +85,16 @@ py::list kept_states(const py::object& self) {
 }
 
 template <class T>
-void keep_state(Program<T>& program, const std::string& layer, const std::string& name, const py::object& state) {
-  const auto in = input_matrix<T>("restore", "state", state, "the network");
-  const auto rows = contiguous<T>(in.owner);
-  for (const StageInfo& stage : program.stages())
-    check(stage.name != layer || stage.time_steps == 0 ||
-              in.view.columns * (stage.directions * (stage.steps > 1 ? stage.steps : 1)) == stage.outputs,
-          "restore", "state of layer ", layer, " has ", in.view.columns, " columns; its layer has another size");
-  program.keep_state(layer, name, in.view.rows, static_cast<const T*>(rows.data()));
+void keep_states(Program<T>& program, const py::dict& states) {
+  std::vector<InputMatrix<T>> owners;
+  std::vector<KeptState<const T>> views;
+  for (const auto& [name, state] : states) {
+    auto in = input_matrix<T>("restore", "state", py::reinterpret_borrow<py::object>(state), "the network");
+    in.owner = contiguous<T>(in.owner);
+    views.push_back({py::cast<std::string>(name), static_cast<const T*>(in.owner.data()), in.view.rows, in.view.columns});
+    owners.push_back(std::move(in));
+  }
+  program.keep_states(views);
 }
 
 template <class T>
@@ -269,7 +271,7 @@ void register_type(py::module_& m, const char* name) {
       .def_property_readonly("outputs", &Program<T>::outputs)
       .def_property_readonly("output_steps", &Program<T>::output_steps)
       .def("kept_states", kept_states<T>)
-      .def("keep_state", keep_state<T>, py::arg("layer"), py::arg("name"), py::arg("state"))
+      .def("keep_states", keep_states<T>, py::arg("states"))
       .def("forget_states", &Program<T>::forget_states)
       .def_property_readonly(
           "time_stages",

@@ -11,7 +11,7 @@ namespace gradwell {
 
 template <class T>
 Program<T>::Program(std::vector<LayerSpec> specs, Index inputs, Index steps, std::vector<Index> image)
-    : inputs_(inputs), steps_(steps) {
+    : inputs_(inputs), steps_(std::max<Index>(steps, 1)), reads_sequences_(steps > 0) {
   check(inputs >= 1, "network", "input_shape has ", inputs, " values; needs at least 1");
   check(!specs.empty(), "network", "layers is empty; needs at least one layer");
   Builder(*this, specs, std::move(image)).build();
@@ -111,10 +111,34 @@ std::vector<KeptState<T>> Program<T>::kept_states() const {
 }
 
 template <class T>
-void Program<T>::keep_state(const std::string& layer, const std::string& name, Index rows, const T* from) {
+void Program<T>::keep_states(const std::vector<KeptState<const T>>& states) {
   Lock lock(*this, true);
+  std::size_t known = 0;
+  const auto find = [&](const std::string& name) {
+    return std::find_if(states.begin(), states.end(), [&](const auto& state) { return state.name == name; });
+  };
   for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (stages_[i].name == layer) layers_[i]->keep_state(name, rows, from);
+    for (const std::string& what : layers_[i]->state_names()) {
+      const std::string name = stages_[i].name + "." + what;
+      const auto state = find(name);
+      if (state == states.end()) continue;
+      ++known;
+      const Index units = layers_[i]->state_units();
+      check(state->columns == units && state->rows == states.front().rows, "restore", "state ", name, " has shape (",
+            state->rows, ", ", state->columns, "); needs (", states.front().rows, ", ", units, ")");
+    }
+  std::size_t wanted = 0;
+  for (const auto& layer : layers_) wanted += layer->state_names().size();
+  check(known == states.size() && (known == 0 || known == wanted), "restore", "there are ", states.size(),
+        " kept states, ", known, " of them of this network; it needs all of its ", wanted, ", or none");
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i]->forget_state();
+    for (const std::string& what : layers_[i]->state_names())
+      if (known > 0) {
+        const auto state = find(stages_[i].name + "." + what);
+        layers_[i]->keep_state(what, state->rows, state->data);
+      }
+  }
 }
 
 template <class T>

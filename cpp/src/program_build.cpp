@@ -103,7 +103,7 @@ void Program<T>::Builder::add_recurrent(const LayerSpec& spec) {
   auto layer = std::make_unique<RecurrentLayer<T>>(next_stage(), steps, p_.slices_, directions, slices, spec.sequences,
                                                    spec.stateful);
   const Index units = spec.units * static_cast<Index>(slices.size());
-  if (!spec.sequences) sequence_ = 1;
+  if (!spec.sequences) end_sequence();
   add_stage(spec.name, std::string(spec.both ? "bidirectional " : "") + names[static_cast<int>(spec.cell.kind)],
             units * sequence_, std::move(layer));
   StageInfo& stage = p_.stages_.back();
@@ -127,7 +127,7 @@ void Program<T>::Builder::add_convlstm(const LayerSpec& spec) {
   p_.weights_ += around * (image_[0] + spec.units) * wide * sequence_ * image_[1] * image_[2];
   auto layer = std::make_unique<ConvLstmLayer<T>>(next_stage(), s, p_.slices_);
   image_[0] = spec.units;
-  if (!spec.sequences) sequence_ = 1;
+  if (!spec.sequences) end_sequence();
   add_stage(spec.name, "conv lstm", spec.units * image_[1] * image_[2] * sequence_, std::move(layer));
   StageInfo& stage = p_.stages_.back();
   stage.time_steps = s.steps;
@@ -140,6 +140,7 @@ void Program<T>::Builder::add_embedding(const LayerSpec& spec) {
   check(current_ < 0, "network", "embedding ", spec.name, " is not the first layer; it reads the input");
   const int weight = add_slice(spec.name, "weight", spec.vocabulary, spec.units, false, spec.weight_penalty);
   const Slice& slice = p_.slices_[static_cast<std::size_t>(weight)];
+  sequential_ = true;
   sequence_ = p_.inputs_;
   add_stage(spec.name, "embedding", spec.units * sequence_,
             std::make_unique<EmbeddingLayer<T>>(next_stage(), sequence_, slice));
@@ -205,6 +206,7 @@ void Program<T>::Builder::begin_shortcut(const LayerSpec&) {
   block.branch_width = width_of(current_);
   current_ = block.begin;
   std::swap(sequence_, block.steps);  // of the branch's end from here on
+  std::swap(sequential_, block.sequential);
 }
 
 template <class T>
@@ -218,7 +220,10 @@ void Program<T>::Builder::close_block(const LayerSpec& spec) {
   check(width_of(branch) == width_of(skip), "network", "the residual block ", spec.name, " adds a branch of ",
         width_of(branch), " outputs to ", width_of(skip), "; give shortcut=Dense(", width_of(branch), ")");
   current_ = branch;
-  if (shortcut) sequence_ = block.steps;
+  if (shortcut) {
+    sequence_ = block.steps;
+    sequential_ = block.sequential;
+  }
   const Index units = width_of(branch);
   int scale = -1;
   if (block.spec->learned) scale = add_slice(spec.name, "scale", 0, 1, false, {});
@@ -272,6 +277,7 @@ void Program<T>::Builder::direct_flow() {
 
 template <class T>
 void Program<T>::Builder::build() {
+  sequential_ = p_.reads_sequences_;
   sequence_ = p_.steps_;
   while (at_ < specs_.size()) {
     const LayerSpec& spec = specs_[at_++];
@@ -287,7 +293,7 @@ void Program<T>::Builder::build() {
     } else if (spec.kind == "embedding") {
       add_embedding(spec);
     } else if (spec.kind == "flatten") {
-      sequence_ = 1;
+      end_sequence();
     } else if (spec.kind == "dense") {
       add_dense(spec);
     } else if (spec.kind == "activation" || spec.kind == "prelu") {
@@ -297,7 +303,7 @@ void Program<T>::Builder::build() {
     } else if (spec.kind == "dropout") {
       add_dropout(spec);
     } else if (spec.kind == "residual") {
-      open_.push_back({&spec, current_, next_stage(), -2, 0, sequence_});
+      open_.push_back({&spec, current_, next_stage(), -2, 0, sequence_, sequential_});
     } else if (spec.kind == "shortcut") {
       begin_shortcut(spec);
     } else {
@@ -309,6 +315,7 @@ void Program<T>::Builder::build() {
   check(open_.empty() && !p_.stages_.empty(), "network", "a residual block is not closed");
   p_.first_slice_.push_back(p_.slices_.size());
   p_.output_steps_ = sequence_;
+  p_.gives_sequences_ = sequential_;
   direct_flow();
 }
 

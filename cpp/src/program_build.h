@@ -21,6 +21,7 @@ class Program<T>::Builder {
     int branch = -2;  // the last stage of its branch, once that is known
     Index branch_width = 0;
     Index steps = 1;  // where it begins
+    bool sequential = false;
   };
 
   Index width_of(int stage) const {
@@ -33,6 +34,10 @@ class Program<T>::Builder {
   std::unique_ptr<Layer<T>> by_steps(Index units, std::unique_ptr<Layer<T>> layer);
   RecurrentSlices add_direction(const LayerSpec& spec, const std::string& prefix);
   void add_recurrent(const LayerSpec& spec);
+  void end_sequence() {
+    sequence_ = 1;
+    sequential_ = false;
+  }
   void add_convlstm(const LayerSpec& spec);
   void add_embedding(const LayerSpec& spec);
   void add_dense(const LayerSpec& spec);
@@ -47,6 +52,7 @@ class Program<T>::Builder {
   const std::vector<LayerSpec>& specs_;
   std::size_t at_ = 0;
   int current_ = -1;          // the stage whose output comes next
+  bool sequential_ = false;  // what comes next is a sequence
   Index sequence_ = 1;        // steps of what comes next, where it is a sequence
   std::vector<Index> image_;  // channels, height, width of a step of what comes next, where it is an image
   bool followed_ = false;     // the stage being made took an activation along

@@ -142,7 +142,7 @@ void Program<T>::run_forward(Context context, Matrix<const T> x, const Index* le
 // How many targets there are: rows, or steps that take part.
 template <class T>
 Index Program<T>::targets_of(const Samples<T>& samples) const {
-  if (output_steps_ == 1 || !samples.lengths) return samples.x.rows * output_steps_;
+  if (!gives_sequences_ || !samples.lengths) return samples.x.rows * output_steps_;
   Index count = 0;
   for (Index b = 0; b < samples.x.rows; ++b) count += samples.lengths[b];
   return count;
@@ -157,7 +157,7 @@ Index Program<T>::evaluate_rows(const Pass<T>& pass, LossKind loss, const Sample
   const auto some = [&](Index row, Index count, Index used) {
     const auto part = [&](auto m) {
       using Element = std::remove_pointer_t<decltype(m.data)>;
-      if (steps == 1) return rows_of(m, Rows{row, count});
+      if (!gives_sequences_) return rows_of(m, Rows{row, count});
       return Matrix<Element>{m.data ? m.data + row * m.stride : nullptr, used, units, m.stride / steps};
     };
     const Index* const classes = samples.targets.classes;
@@ -165,7 +165,7 @@ Index Program<T>::evaluate_rows(const Pass<T>& pass, LossKind loss, const Sample
     return pass.kernels.loss.evaluate(pass.context, loss, part(outputs), targets, whole, part(error),
                                       costs_.data() + row * steps);
   };
-  if (steps == 1 || !samples.lengths) return some(rows.first, rows.count, rows.count * steps);
+  if (!gives_sequences_ || !samples.lengths) return some(rows.first, rows.count, rows.count * steps);
   Index correct = 0;
   for (Index b = rows.first; b < rows.first + rows.count; ++b) {
     const Index length = samples.lengths[b];

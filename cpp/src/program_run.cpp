@@ -101,7 +101,7 @@ LossResult Program<T>::record_gradients(Context context, LossKind loss, const Sa
   const auto recorder = record ? make_recorder(samples.x.rows) : nullptr;  // this batch is the window
   if (recorder) recorder->begin(*record, 0, samples.x.rows);
   LossResult result = {0, 0};
-  mode.carries = mode.goes_back = true;
+  mode.goes_back = true;
   on_threads(context, work_between_meetings(samples.x.rows), [&](Context c) {
     result = run_rows(c, loss, samples, mode, recorder.get());
     run_parameters(c, samples.x.rows, recorder.get());

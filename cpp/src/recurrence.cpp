@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <new>
 
@@ -11,18 +10,6 @@
 #include "program_sizes.h"
 
 namespace gradwell {
-namespace {
-
-template <class T>
-void copy(const T* from, T* to, Index count) {
-  std::memcpy(to, from, sizeof(T) * static_cast<std::size_t>(count));
-}
-template <class T>
-void zero(T* to, Index count) {
-  std::memset(static_cast<void*>(to), 0, sizeof(T) * static_cast<std::size_t>(count));
-}
-
-}  // namespace
 
 template <class T>
 Recurrence<T>::Recurrence(RecurrenceSettings settings, RecurrenceParameters<T> parameters)
@@ -135,11 +122,11 @@ void Recurrence<T>::start(Context context, Index batch, const Index* lengths, bo
   const Matrix<const T> recurrent = {parameters_.recurrent_weight, hidden, gates(), gates()};
   kernel.pack(context, settings_.kind, weight, recurrent, false, there_);
   if (trains) kernel.pack(context, settings_.kind, {nullptr, 0, gates(), gates()}, recurrent, true, back_);
-  zero(run_.states, batch * hidden);
-  zero(dstate_, batch * hidden);
+  std::fill_n(run_.states, batch * hidden, T(0));
+  std::fill_n(dstate_, batch * hidden, T(0));
   if (settings_.kind == CellKind::lstm) {
-    zero(run_.cells, batch * hidden);
-    zero(dcell_, batch * hidden);
+    std::fill_n(run_.cells, batch * hidden, T(0));
+    std::fill_n(dcell_, batch * hidden, T(0));
   }
 }
 
@@ -154,9 +141,9 @@ void Recurrence<T>::forward(Context context, Sequence<const T> x, Index first, I
       T* const to = x_ + (t * batch + b) * inputs;
       const Index time = settings_.reverse ? length - 1 - t : t;
       if (t < length) {
-        copy(x.data + b * x.row + time * x.step, to, inputs);
+        std::copy_n(x.data + b * x.row + time * x.step, inputs, to);
       } else {
-        zero(to, inputs);
+        std::fill_n(to, inputs, T(0));
       }
     }
   });

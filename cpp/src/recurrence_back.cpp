@@ -1,23 +1,10 @@
 // A recurrent layer's way back through time, whole or in windows.
 #include <algorithm>
-#include <cstring>
 
 #include "core/team.h"
 #include "gradwell/recurrence.h"
 
 namespace gradwell {
-namespace {
-
-template <class T>
-void copy(const T* from, T* to, Index count) {
-  std::memcpy(to, from, sizeof(T) * static_cast<std::size_t>(count));
-}
-template <class T>
-void zero(T* to, Index count) {
-  std::memset(static_cast<void*>(to), 0, sizeof(T) * static_cast<std::size_t>(count));
-}
-
-}  // namespace
 
 // A run of some steps: everything but the lengths counts from its first.
 template <class T>
@@ -63,8 +50,8 @@ void Recurrence<T>::go_back(Context context, const Window& window, Index first, 
   }
   for (Index t = 0; t < window.end - window.begin; ++t) {
     const Index row = t * batch + first;
-    copy(run_.gates + (at + row) * wide, window_gates_ + row * wide, count * wide);
-    if (gru) copy(cells + row * hidden, window_cells_ + row * hidden, count * hidden);
+    std::copy_n(run_.gates + (at + row) * wide, count * wide, window_gates_ + row * wide);
+    if (gru) std::copy_n(cells + row * hidden, count * hidden, window_cells_ + row * hidden);
   }
   kernel.backward(context, part(window, window_gates_, gru ? window_cells_ : cells), first, count, dy, from, dstate_,
                   dcell_, norms);
@@ -86,15 +73,15 @@ void Recurrence<T>::backward(Context context, Index first, Index count, Sequence
   const std::vector<Window> all = windows();
   const bool lstm = settings_.kind == CellKind::lstm;
   for (Index t = 0; dgates_ && t < steps_; ++t) {
-    zero(dgates_ + (t * batch + first) * gates(), count * gates());
-    if (dcells_) zero(dcells_ + (t * batch + first) * hidden, count * hidden);
+    std::fill_n(dgates_ + (t * batch + first) * gates(), count * gates(), T(0));
+    if (dcells_) std::fill_n(dcells_ + (t * batch + first) * hidden, count * hidden, T(0));
   }
   // Each sequence's last state gets its gradient in the window that it ends in; what reaches the first state adds up.
   T* const last = last_;
   T* const last_cell = last_ + batch * hidden;
   for (Index b = first; b < first + count; ++b) {
-    copy(dstate_ + b * hidden, last + b * hidden, hidden);
-    if (lstm) copy(dcell_ + b * hidden, last_cell + b * hidden, hidden);
+    std::copy_n(dstate_ + b * hidden, hidden, last + b * hidden);
+    if (lstm) std::copy_n(dcell_ + b * hidden, hidden, last_cell + b * hidden);
   }
   std::vector<T> reached(static_cast<std::size_t>(2 * count * hidden), T(0));
   for (const Window& window : all) {
@@ -148,7 +135,7 @@ void Recurrence<T>::input_gradient(Context context, Index first, Index count, Se
       const T* const source = dx_ + (t * batch + b) * inputs;
       T* const to = dx.data + b * dx.row + time * dx.step;
       if (!adds) {
-        copy(source, to, inputs);
+        std::copy_n(source, inputs, to);
       } else {
         for (Index j = 0; j < inputs; ++j) to[j] += source[j];
       }

@@ -31,7 +31,7 @@ def gradients(
     seed
         Of dropout.
     lengths
-        Of sequences (batch,); None takes all as whole.
+        Of sequences (batch,); None takes all as whole. Stateful layers begin from zero states here and keep none.
 
     Raises
     ------
@@ -49,10 +49,9 @@ def gradients(
     if not isinstance(network, Network):
         raise TypeError(f"[{operation}] network is of type {type(network).__name__}; needs a gradwell.Network")
     check_loss(operation, loss, network.output_shape[-1])
-    features = network.features(operation, x)
+    features, counts = network.samples(operation, x, lengths)
     if not len(features):
         raise ValueError(f"[{operation}] x has no rows; needs at least one")
-    counts = network.counts(operation, lengths, len(features))
     targets = network.targets(operation, "y", y, len(features), counts)
     check_shares(operation, "y", loss, targets)
     check_count(operation, "seed", seed, lowest=0)

@@ -84,6 +84,8 @@ def initialize(
 def _features(network: Network, data: Any) -> Array:
     if data is None:
         raise ValueError('[initialize] data is None; "lsuv" needs samples')
+    if network.steps is not None:
+        raise ValueError('[initialize] the network reads sequences; "lsuv" needs dense layers only')
     features = network.features("initialize", data, "data")
     if len(features) < 2:
         raise ValueError(f"[initialize] data has {len(features)} rows; needs at least 2")

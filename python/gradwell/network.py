@@ -86,6 +86,7 @@ class Network:
         self.clip_rule: dict[str, Any] | None = None
         """The clipping whose figures the program holds."""
         self._passes = 0
+        self._lengths: Array | None = None  # of the last forward pass
         names = [layer.name or str(i) for i, layer in enumerate(self.layers)]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -98,7 +99,7 @@ class Network:
         compiled = [entry for layer, name in zip(self.layers, names, strict=True) for entry in layer.compile(name)]
         program_type = _core.Program32 if self.dtype == "float32" else _core.Program64
         try:
-            self.program = program_type(compiled, prod(self.input_shape), self.steps or 1, image)
+            self.program = program_type(compiled, prod(self.input_shape), self.steps or 0, image)
         except MemoryError:
             raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)
@@ -183,14 +184,22 @@ class Network:
 
     def features(self, operation: str, x: Any, argument: str = "x") -> Array:
         """Return samples as the program reads them: (batch, inputs), of this network's dtype."""
+        return self.samples(operation, x, None, argument)[0]
+
+    def samples(self, operation: str, x: Any, lengths: Any, argument: str = "x") -> tuple[Array, Array | None]:
+        """Return samples and the lengths of sequences as the program reads them; steps beyond a length become 0."""
         array = real_array(operation, argument, x)
         if array.shape[1:] not in (self.input_shape, (self.inputs,)) or array.ndim < 2:
             wanted = ", ".join(str(size) for size in self.input_shape)
             raise ValueError(f"[{operation}] {argument} has shape {array.shape}; needs (batch, {wanted})")
+        counts = self.counts(operation, lengths, len(array))
+        if counts is not None and self.steps is not None:
+            array = array.reshape(len(array), self.steps, self.inputs // self.steps)
+            array = np.where((np.arange(self.steps) >= counts[:, None])[:, :, None], array.dtype.type(0), array)
         first = self.layers[0]
         if isinstance(first, Embedding):
             _check_tokens(operation, argument, array, first.vocabulary)
-        return converted(operation, argument, array, self.dtype).reshape(len(array), self.inputs)
+        return converted(operation, argument, array, self.dtype).reshape(len(array), self.inputs), counts
 
     def counts(self, operation: str, lengths: Any, rows: int, argument: str = "lengths") -> Array | None:
         """Return the lengths of `rows` sequences as int64 (rows,), checked; None stays None."""
@@ -208,7 +217,7 @@ class Network:
             raise ValueError(
                 f"[{operation}] {argument} has {counts[wrong[0]]} in row {wrong[0]}; needs 0 to {self.steps}"
             )
-        return np.ascontiguousarray(counts)
+        return np.array(counts)
 
     def targets(self, operation: str, argument: str, y: Any, rows: int, lengths: Array | None = None) -> Array:
         """Return targets as the program reads them; those of steps beyond a length do not matter."""
@@ -226,8 +235,7 @@ class Network:
         Sequences may have `lengths` (batch,). Stateful layers begin from zero states and keep none.
         """
         check_count("predict", "batch_size", batch_size)
-        features = self.features("predict", x)
-        counts = self.counts("predict", lengths, len(features))
+        features, counts = self.samples("predict", x, lengths)
         outputs = self.program.predict(features, counts, batch_size, self.flush_denormals)
         return outputs.reshape(len(features), *self.output_shape)
 
@@ -245,10 +253,9 @@ class Network:
         """
         check_loss("evaluate", loss, self.output_shape[-1])
         check_count("evaluate", "batch_size", batch_size)
-        features = self.features("evaluate", x)
+        features, counts = self.samples("evaluate", x, lengths)
         if not len(features):
             raise ValueError("[evaluate] x has no rows; needs at least one")
-        counts = self.counts("evaluate", lengths, len(features))
         targets = self.targets("evaluate", "y", y, len(features), counts)
         check_shares("evaluate", "y", loss, targets)
         mean, correct, seen = self.program.evaluate(features, targets, counts, loss, batch_size, self.flush_denormals)
@@ -263,10 +270,10 @@ class Network:
         In training batch normalisation uses the batch and moves its running moments, and dropout draws from `seed` and
         the number of passes so far; otherwise both are as in `predict`.
         """
-        features = self.features("forward", x)
+        features, counts = self.samples("forward", x, lengths)
         training = check_flag("forward", "training", training)
         check_count("forward", "seed", seed, lowest=0)
-        counts = self.counts("forward", lengths, len(features))
+        self._lengths = counts
         outputs = self.program.forward(features, counts, training, seed, self._passes, self.flush_denormals)
         self._passes += training
         return outputs.reshape(len(features), *self.output_shape)
@@ -274,13 +281,21 @@ class Network:
     def backward(self, dy: Any) -> Array:
         """Fill `gradients` from dy = dC/dy of the batch last sent through `forward`; return dC/dx.
 
-        Both are (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
+        dy is shaped as the outputs, dC/dx as the samples, or both as (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
         """
         upstream = converted("backward", "dy", real_array("backward", "dy", dy), self.dtype)
-        if self._gives_sequences and upstream.shape[1:] == self.output_shape:
+        if upstream.ndim > 2 and upstream.shape[1:] != self.output_shape:
+            wanted = ", ".join(str(size) for size in self.output_shape)
+            raise ValueError(f"[backward] dy has shape {upstream.shape}; needs (batch, {wanted})")
+        if upstream.ndim > 2:
             upstream = upstream.reshape(len(upstream), self.outputs)
         dx = self.program.backward(upstream, self.flush_denormals)
-        return dx.reshape(len(dx), *self.input_shape) if self.steps is not None else dx
+        if self.steps is None:
+            return dx
+        if self._lengths is not None:
+            by_step = dx.reshape(len(dx), self.steps, self.inputs // self.steps)
+            by_step[np.arange(self.steps) >= self._lengths[:, None]] = 0
+        return dx.reshape(len(dx), *self.input_shape)
 
     def save(self, path: Any) -> None:
         """Write weights, description and training state to a safetensors file; see `gradwell.load`."""
@@ -315,6 +330,7 @@ class Network:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Put back what `snapshot` returned, of this network or of one with the same layers."""
+        self.program.keep_states(snapshot.get("kept", {}))  # first: it checks them
         for name, view in self.parameters.items():
             view[...] = snapshot["parameters"][name]
         for name, view in self.buffers.items():
@@ -326,10 +342,6 @@ class Network:
             for name, view in views.items():
                 view[...] = saved[name]
         self.program.restore_clip(self.clip_rule, snapshot["clip_state"])
-        self.program.forget_states()
-        for name, state in snapshot.get("kept", {}).items():
-            layer, what = name.rsplit(".", 1)
-            self.program.keep_state(layer, what, state)
         self._passes = snapshot["passes"]
         self.training_state = dict(snapshot["training_state"]) if snapshot["training_state"] else None
 

@@ -124,12 +124,15 @@ def _read_description(file: Path, text: str) -> dict[str, Any]:
 
 
 def _build(file: Path, description: dict[str, Any], tensors: dict[str, Any]) -> Network:
+    shape = description["input_shape"]
+    if not (isinstance(shape, list) and shape and all(type(size) is int and size >= 1 for size in shape)):
+        raise ValueError(f"[load] {file}: input_shape is {shape}; needs a list of positive whole numbers")
     try:
         layers = [from_description(layer) for layer in description["layers"]]
-        _check_sizes(layers, _input_width(layers, description["input_shape"]), tensors)
+        _check_sizes(layers, _input_width(layers, shape), tensors)
         return Network(
             layers,
-            description["input_shape"],
+            shape,
             seed=0,
             dtype=description["dtype"],
             flush_denormals=description["flush_denormals"],
@@ -216,7 +219,7 @@ def _fill(file: Path, network: Network, tensors: dict[str, Any], about: dict[str
     try:
         network.restore(snapshot)
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"[load] {file}: its optimizer or clipping is damaged ({error})") from None
+        raise ValueError(f"[load] {file}: its state is damaged ({error})") from None
 
 
 def _list(names: Any) -> str:

@@ -75,10 +75,10 @@ class TimeRecord:
     def gain(self, part: str = "total") -> Array:
         """Return how the gradient changes from step t back to step t - 1 (records, time); step 0 is not measured.
 
-        With S_t = |(dC/dh_t, dC/dc_t)| and B_t the part of it that came back from t + 1, "total" is B_(t-1) / S_t: the
-        gain of the step's Jacobian for this very gradient. "derivative" is |delta_t| / S_t, what gates and activations
-        do, and "weight" |delta_t U^T| / |delta_t|, what the recurrent weight does, with
-        delta_t = dC/d(pre-activations); of a plain cell, total is their product. "cell" is what goes back along an
+        The state's gradient S_t is dC/dh_t, of an LSTM (dC/dh_t, dC/dc_t at fixed h_t), and B_t the part of it that
+        came back from t + 1; "total" is |B_(t-1)| / |S_t|: the gain of the step's Jacobian for this very gradient.
+        "derivative" is |delta_t| / |S_t|, what gates and activations do, and "weight" |delta_t U^T| / |delta_t|, what
+        the recurrent weight does, with delta_t = dC/d(pre-activations); of a plain cell, total is their product. "cell" is what goes back along an
         LSTM's cell, |f dC/dc_t| / |dC/dc_t|. In a GRU, the weight part holds what the update gate passes on directly
         as well.
         """
@@ -90,9 +90,9 @@ class TimeRecord:
                 cell, cell_back = self._in_order("cell"), self._in_order("cell_back")
                 if part == "cell":
                     return self._by_time(_earlier(cell_back) / cell)
+                whole = np.hypot(whole, cell_back)
                 if part == "total":
-                    return self._by_time(_earlier(np.hypot(back, cell_back)) / np.hypot(whole, cell))
-                whole = np.hypot(whole, cell)
+                    return self._by_time(_earlier(np.hypot(back, cell_back)) / whole)
             elif part == "cell":
                 return np.full_like(whole, np.nan)
             delta = np.hypot.reduce([self._in_order(gate) for gate in GATES[self.cell]])

@@ -109,6 +109,7 @@ class Trainer:
         rule = self.optimizer.rule()
         described = None if self.clip is None else self.clip.describe()
         self.schedule_state = self.optimizer.schedule.begin()
+        self._rates(2)  # a schedule that cannot is found before any step
         self._anew = not resume or self.network.clip_rule != described
         if not resume:
             return
@@ -155,7 +156,7 @@ class Trainer:
     def run_chunk(self, last: int, schedule: RecordSchedule, bar: Progress) -> bool:
         """Take about 100 ms of steps, at most to the end of the epoch; False where the fit must end."""
         epoch, within = divmod(self.step, self.steps_per_epoch)
-        wanted = int(CHUNK_SECONDS / self.step_seconds) if self.step_seconds else 4
+        wanted = int(CHUNK_SECONDS / self.step_seconds) if self.step_seconds else 1
         steps = max(1, min(wanted, self.steps_per_epoch - within, last - self.step))
         order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
         plan = self._plan(schedule.every, steps)
@@ -186,10 +187,7 @@ class Trainer:
         return done
 
     def _plan(self, record_every: int, steps: int) -> Any:
-        schedule = self.optimizer.schedule
-        count = 1 if isinstance(schedule, Constant) else steps  # one rate serves all steps
-        numbers = self.step + np.arange(count, dtype=np.float64)
-        rates = check_rates(schedule.rates(numbers, self.schedule_state), count)
+        rates = self._rates(steps)
         epoch = self.step // self.steps_per_epoch
         return _core.Plan(
             loss=self.loss,
@@ -202,6 +200,12 @@ class Trainer:
             first_step=self.step,
             record_every=record_every,
         )
+
+    def _rates(self, steps: int) -> Array:
+        schedule = self.optimizer.schedule
+        count = 1 if isinstance(schedule, Constant) else steps  # one rate serves all steps
+        numbers = self.step + np.arange(count, dtype=np.float64)
+        return check_rates(schedule.rates(numbers, self.schedule_state), count)
 
     def _advance(self, steps: int) -> None:
         self.step += steps
@@ -250,11 +254,10 @@ def _samples(network: Network, pair: Any, argument: str, x_name: str, y_name: st
     """Return (x, y, lengths or None) checked and in the network's dtype."""
     if not isinstance(pair, (tuple, list)) or len(pair) not in (2, 3):
         raise TypeError(f"[fit] {argument} is {_shape(pair)}; needs a pair (x, y), or (x, y, lengths)")
-    x = network.features("fit", pair[0], x_name)
+    x, lengths = network.samples("fit", pair[0], pair[2] if len(pair) == 3 else None, x_name)
     if not len(x):
         raise ValueError(f"[fit] {x_name} has no rows; needs at least one")
     check_finite("fit", x_name, x)
-    lengths = network.counts("fit", pair[2] if len(pair) == 3 else None, len(x))
     return x, network.targets("fit", y_name, pair[1], len(x), lengths), lengths
 
 

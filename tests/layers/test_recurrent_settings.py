@@ -27,7 +27,7 @@ KINDS = {"RNN": gw.RNN, "LSTM": gw.LSTM, "GRU": gw.GRU}
         ({"use_bias": 0}, "use_bias is of type int"),
         ({"truncate": 0}, "truncate is 0"),
         ({"truncate": (2, 0)}, "truncate is 0"),
-        ({"truncate": (3, 2)}, r"truncate is \(3, 2\); errors must go back at least 3"),
+        ({"truncate": (3, 2)}, r"truncate is \(3, 2\); needs k1 <= k2"),
         ({"truncate": (1, 2, 3)}, r"truncate is \(1, 2, 3\); needs None"),
         ({"truncate": "all"}, "truncate is 'all'; needs None"),
         ({"truncate": 1.5}, "truncate is of type float"),
@@ -181,6 +181,56 @@ def test_described_and_made_again_and_saved(name, dtype, tmp_path):
         assert dict(other.states).keys() == dict(net.states).keys()
         np.testing.assert_array_equal(other.forward(x), net.copy().forward(x))
     assert loaded.regularization_loss() == net.regularization_loss()
+
+
+def zeros(rows, columns, kind=np.float32):
+    return np.zeros((rows, columns), kind)
+
+
+DAMAGE = {
+    "no cell": lambda about, tensors: tensors.pop("kept/0.cell"),
+    "no state": lambda about, tensors: tensors.pop("kept/0.state"),
+    "more rows": lambda about, tensors: tensors.update({"kept/0.cell": zeros(7, 3)}),
+    "fewer rows": lambda about, tensors: tensors.update({"kept/0.cell": zeros(2, 3)}),
+    "columns": lambda about, tensors: tensors.update({"kept/0.state": zeros(5, 1)}),
+    "dimensions": lambda about, tensors: tensors.update({"kept/0.state": np.zeros(15, np.float32)}),
+    "dtype": lambda about, tensors: tensors.update({"kept/0.state": zeros(5, 3, np.float64)}),
+    "unknown state": lambda about, tensors: tensors.update({"kept/0.other": zeros(5, 3)}),
+    "unknown layer": lambda about, tensors: tensors.update({"kept/9.state": zeros(5, 3)}),
+    "nameless": lambda about, tensors: tensors.update({"kept/state": zeros(5, 3)}),
+    "no shape": lambda about, tensors: about["network"].update(input_shape=[]),
+    "no time": lambda about, tensors: about["network"].update(input_shape=[0, 2]),
+    "flat": lambda about, tensors: about["network"].update(input_shape=4),
+    "shape None": lambda about, tensors: about["network"].update(input_shape=None),
+    "units": lambda about, tensors: about["network"]["layers"][0].update(units=2**40),
+    "truncate": lambda about, tensors: about["network"]["layers"][0].update(truncate=[5, 2]),
+    "regularizer": lambda about, tensors: about["network"]["layers"][0].update(kernel_regularizer=3),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    net = gw.Network([gw.LSTM(3, stateful=True), gw.Dense(2)], input_shape=(4, 2), seed=0)
+    net.forward(np.ones((5, 4, 2)))
+    net.save(tmp_path / "net.safetensors")
+    with safe_open(tmp_path / "net.safetensors", framework="numpy") as content:
+        about = json.loads(content.metadata()["gradwell"])
+        tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    DAMAGE[damage](about, tensors)
+    save_file(tensors, tmp_path / "bad.safetensors", metadata={"gradwell": json.dumps(about)})
+    with pytest.raises(ValueError, match=r"\[load\] .*bad.safetensors: "):
+        gw.load(tmp_path / "bad.safetensors")
+
+
+def test_what_is_made_for_dense_networks_says_so():
+    net = gw.Network([gw.RNN(4, return_sequences=True), gw.Dense(5), gw.ReLU(), gw.RNN(3)], input_shape=(6, 2), seed=0)
+    with pytest.raises((ValueError, TypeError), match=r"\[initialize\] .*(recurrent|sequence)"):
+        gw.initialize(net, "lsuv", data=np.ones((5, 6, 2)))
+    with pytest.raises((ValueError, TypeError), match=r"\[forecast\] .*(recurrent|sequence)"):
+        gw.forecast(net)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -204,6 +204,40 @@ def test_the_loss_of_an_epoch_counts_steps(rng):
     assert history.metrics["accuracy"][-1] == pytest.approx(found["accuracy"], rel=1e-12)
 
 
+FITS = {
+    "dense-first": lambda: [gw.Dense(3), gw.RNN(4), gw.Dense(3)],
+    "normalised": lambda: [gw.LayerNorm(), gw.GRU(4, return_sequences=True), gw.BatchNorm(), gw.Tanh(), gw.RNN(3)],
+    "between": lambda: [gw.LSTM(4, return_sequences=True), gw.Dense(5), gw.PReLU(), gw.GRU(3, return_sequences=True)],
+    "residual": lambda: [gw.Dense(4), gw.Residual(gw.Dense(4), gw.GELU(), gw.GRU(4, return_sequences=True)), gw.RNN(3)],
+    "shortcut": lambda: [gw.Residual(gw.LSTM(5, return_sequences=True), shortcut=gw.Dense(5)), gw.ReLU(), gw.Dense(3)],
+    "penalties": lambda: [
+        gw.LSTM(4, return_sequences=True, kernel_regularizer=gw.L2(0.1), recurrent_regularizer=gw.L1(0.1)),
+        gw.Dense(3, kernel_constraint=gw.MaxNorm(0.5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("optimizer", [gw.SGD(0.1, weight_decay=0.1), gw.Adam(0.01)], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_is_the_loop_of_gradients_and_updates(name, optimizer, shuffle, rng):
+    """Batches gathered or read in place, the fused step or the recorded one: the same as pass by pass."""
+    x, lengths = rng.normal(size=(18, 5, 2)), rng.integers(0, 6, 18)
+    nets = [gw.Network(FITS[name](), input_shape=(5, 2), seed=0, dtype="float64") for _ in range(3)]
+    y = rng.integers(0, 3, (18, *nets[0].output_shape[:-1]))
+    for net, stats in zip(nets, (False, True), strict=False):
+        options = {"batch_size": 6, "epochs": 2, "shuffle": shuffle, "seed": 3, "stats": stats, **LOSS}
+        gw.fit(net, (x, y, lengths), optimizer=optimizer, **options)
+    for epoch in range(2):
+        order = np.random.default_rng([3, epoch]).permutation(18) if shuffle else np.arange(18)
+        for rows in order.reshape(3, 6):
+            gw.gradients(nets[2], x[rows], y[rows], lengths=lengths[rows], **LOSS)
+            optimizer.update(nets[2])
+    for key, view in nets[2].parameters.items():
+        for net in nets[:2]:
+            assert_close(net.parameters[key], view, relative=1e-9, floor=1e-3, reason="fused or not, six steps")
+
+
 def test_no_step_takes_part(rng):
     x, y = rng.normal(size=(4, 6, 2)), rng.integers(0, 3, (4, 6))
     net = gw.Network([gw.RNN(4, return_sequences=True), gw.GRU(3, return_sequences=True)], input_shape=(6, 2), seed=0)

@@ -140,6 +140,31 @@ def test_gradients_around_1e_200(name):
     assert_close(small.gain(), large.gain(), relative=1e-9, reason="scale does not matter")
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_parts_of_the_gain_at_1e_200(name):
+    net = gw.Network([LAYERS[name](), gw.Dense(1)], input_shape=(TIME, 2), seed=1, dtype="float64")
+    x, found = np.random.default_rng(0).standard_normal((4, TIME, 2)), []
+    for scale in (1.0, 2.0**-665):
+        net.parameters["1.weight"][...] = scale * np.arange(1.0, 6.0)[:, None]
+        found.append(gw.gradients(net, x, net.predict(x) - 1, loss="quadratic").time(0))
+    for part in ("weight", "derivative", "cell"):
+        reason = f"{part}: scale does not matter"
+        assert_close(found[1].gain(part), found[0].gain(part), relative=1e-9, reason=reason)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_float32_gradients_around_1e_30(name):
+    net = gw.Network([LAYERS[name](), gw.Dense(1)], input_shape=(TIME, 2), seed=1)
+    x, found = np.random.default_rng(0).standard_normal((4, TIME, 2)).astype(np.float32), []
+    for scale in (1.0, 2.0**-100):
+        net.parameters["1.weight"][...] = scale * np.arange(1.0, 6.0)[:, None]
+        found.append(gw.gradients(net, x, net.predict(x) - 1, loss="quadratic").time(0))
+    large, small = found
+    for quantity in large.quantities:
+        expected = large.norm(quantity) * 2.0**-100
+        assert_close(small.norm(quantity), expected, relative=1e-5, reason="linear, but for a rounding of y - 1")
+
+
 def test_omega_of_gradients_around_1e_200():
     net = gw.Network([gw.RNN(5, omega=1.0), gw.Dense(1)], input_shape=(TIME, 2), seed=1, dtype="float64")
     x, found = np.random.default_rng(0).standard_normal((4, TIME, 2)), []

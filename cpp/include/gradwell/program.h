@@ -94,10 +94,10 @@ struct StageInfo {
 };
 
 // A state (rows, columns) that goes from one batch to the next.
-template <class T>
+template <class Element>
 struct KeptState {
   std::string name;
-  T* data;
+  Element* data;
   Index rows, columns;
 };
 
@@ -180,7 +180,7 @@ struct Pass;
 template <class T>
 class Program {
  public:
-  // `steps`: how many steps of a sequence a row of the input is; 1 where it is none. `image`: channels, height and
+  // `steps`: how many steps of a sequence a row of the input is; 0 where it is none. `image`: channels, height and
   // width of a step, or nothing.
   Program(std::vector<LayerSpec> specs, Index inputs, Index steps, std::vector<Index> image);
   ~Program();
@@ -199,7 +199,8 @@ class Program {
   std::vector<Buffer> buffers() const;
   // States that stateful layers keep from batch to batch, by the layer's name.
   std::vector<KeptState<T>> kept_states() const;
-  void keep_state(const std::string& layer, const std::string& name, Index rows, const T* from);
+  // Takes over states of all stateful layers, or of none; raises, and changes nothing, where one is missing or unknown.
+  void keep_states(const std::vector<KeptState<const T>>& states);
   void forget_states();
   // The optimiser's state: how many blocks like the parameters' it has, which, and how many steps it has taken.
   int states() const { return states_of(optimizer_); }
@@ -306,6 +307,7 @@ class Program {
                    TrainResult*);
 
   Index inputs_, steps_, output_steps_ = 1;
+  bool reads_sequences_, gives_sequences_ = false;
   Index size_ = 0;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<StageInfo> stages_;

@@ -57,6 +57,8 @@ class Layer {
   // dC/dy until backward_activation has made it dC/dz.
   virtual Matrix<T> error(Index batch) const { return {error_, batch, outputs_, stride_}; }
   // States that go from one batch to the next.
+  virtual std::vector<std::string> state_names() const { return {}; }
+  virtual Index state_units() const { return 0; }
   virtual std::vector<KeptState<T>> kept_states() { return {}; }
   virtual void keep_state(const std::string&, Index, const T*) {}
   virtual void forget_state() {}

@@ -7,6 +7,13 @@
 #include "layers/activation.h"
 
 namespace gradwell {
+namespace {
+
+// Names of the second direction's parameters and states begin so.
+std::string prefix(std::size_t direction) { return direction == 0 ? "" : "backward_"; }
+
+}  // namespace
+
 template <class T>
 RecurrentLayer<T>::RecurrentLayer(int stage, Index steps, const std::vector<Slice>& slices,
                                   std::vector<RecurrenceSettings> directions, const std::vector<RecurrentSlices>& where,
@@ -147,24 +154,38 @@ void RecurrentLayer<T>::record_time(const Pass<T>& pass, std::size_t direction) 
 }
 
 template <class T>
-std::vector<KeptState<T>> RecurrentLayer<T>::kept_states() {
-  static const char* const names[2][2] = {{"state", "cell"}, {"backward_state", "backward_cell"}};
-  std::vector<KeptState<T>> all;
-  for (std::size_t k = 0; stateful_ && kept_rows_ > 0 && k < directions_.size(); ++k) {
-    all.push_back({names[k][0], directions_[k].state.data(), kept_rows_, hidden()});
-    if (directions_[k].cell.size() > 0) all.push_back({names[k][1], directions_[k].cell.data(), kept_rows_, hidden()});
+std::vector<std::string> RecurrentLayer<T>::state_names() const {
+  std::vector<std::string> all;
+  const bool lstm = directions_[0].recurrence->settings().kind == CellKind::lstm;
+  for (std::size_t k = 0; stateful_ && k < directions_.size(); ++k) {
+    all.push_back(prefix(k) + "state");
+    if (lstm) all.push_back(prefix(k) + "cell");
   }
   return all;
 }
 
 template <class T>
+std::vector<KeptState<T>> RecurrentLayer<T>::kept_states() {
+  std::vector<KeptState<T>> all;
+  if (kept_rows_ == 0) return all;
+  for (const std::string& name : state_names()) all.push_back({name, kept(name).data(), kept_rows_, hidden()});
+  return all;
+}
+
+// The block that a name of state_names stands for.
+template <class T>
+Block<T>& RecurrentLayer<T>::kept(const std::string& name) {
+  for (std::size_t k = 0; k < directions_.size(); ++k) {
+    if (name == prefix(k) + "state") return directions_[k].state;
+    if (name == prefix(k) + "cell") return directions_[k].cell;
+  }
+  fail("restore", "there is no state ", name);
+}
+
+template <class T>
 void RecurrentLayer<T>::keep_state(const std::string& name, Index rows, const T* from) {
-  const bool back = name.rfind("backward_", 0) == 0, cell = name.find("cell") != std::string::npos;
-  if (back && directions_.size() < 2) return;
-  Direction& d = directions_[back ? 1 : 0];
-  Block<T>& to = cell ? d.cell : d.state;
-  to = Block<T>(rows * hidden());
-  std::copy_n(from, rows * hidden(), to.data());
+  kept(name) = Block<T>(rows * hidden());
+  std::copy_n(from, rows * hidden(), kept(name).data());
   kept_rows_ = rows;
 }
 
@@ -197,11 +218,21 @@ void RecurrentLayer<T>::explain_forward(const Pass<T>& pass, Matrix<const T> x, 
   producer.operation = names[static_cast<int>(s.kind)];
   producer.values = {{"x", measure(pass, x)}};
   const Index wide = gates_of(s.kind) * s.hidden;
-  const RecurrenceParameters<T> p = directions_[0].recurrence->parameters();
-  producer.values.push_back({"weight", measure(pass, Matrix<const T>{p.weight, s.inputs, wide, wide})});
-  producer.values.push_back(
-      {"recurrent_weight", measure(pass, Matrix<const T>{p.recurrent_weight, s.hidden, wide, wide})});
-  if (p.bias) producer.values.push_back({"bias", measure(pass, Matrix<const T>{p.bias, 1, wide, wide})});
+  for (std::size_t k = 0; k < directions_.size(); ++k) {
+    const RecurrenceParameters<T>& p = directions_[k].recurrence->parameters();
+    const auto add = [&](const char* name, const T* values, Index count) {
+      if (values) producer.values.push_back({prefix(k) + name, measure(pass, Matrix<const T>{values, 1, count, count})});
+    };
+    add("weight", p.weight, s.inputs * wide);
+    add("recurrent_weight", p.recurrent_weight, s.hidden * wide);
+    add("bias", p.bias, wide);
+    add("recurrent_bias", p.recurrent_bias, s.hidden);
+    add("peephole", p.peephole, 3 * s.hidden);
+    add("gain", p.gain, wide);
+    add("recurrent_gain", p.recurrent_gain, wide);
+    add("cell_gain", p.cell_gain, s.hidden);
+    add("cell_shift", p.cell_shift, s.hidden);
+  }
 }
 
 template class RecurrentLayer<float>;

@@ -33,6 +33,8 @@ class RecurrentLayer final : public Layer<T> {
 
   void bind_memory(T* kept, Index batch, Index stride) override;
   void bind_parameters(T* parameters, T* gradients) override;
+  std::vector<std::string> state_names() const override;
+  Index state_units() const override { return hidden(); }
   std::vector<KeptState<T>> kept_states() override;
   void keep_state(const std::string& name, Index rows, const T* from) override;
   void forget_state() override;
@@ -60,6 +62,7 @@ class RecurrentLayer final : public Layer<T> {
     Block<T> state, cell;  // kept from batch to batch
   };
   Index hidden() const { return directions_[0].recurrence->settings().hidden; }
+  Block<T>& kept(const std::string& name);
   void go_back(const Pass<T>& pass, Rows rows);
   void record_time(const Pass<T>& pass, std::size_t direction) const;
 

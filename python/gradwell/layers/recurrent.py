@@ -309,5 +309,5 @@ def _windows(name: str, value: Any) -> tuple[int, int] | None:
     check_count(name, "truncate", advance)
     check_count(name, "truncate", reach)
     if reach < advance:
-        raise ValueError(f"[{name}] truncate is ({advance}, {reach}); errors must go back at least {advance} steps")
+        raise ValueError(f"[{name}] truncate is ({advance}, {reach}); needs k1 <= k2")
     return int(advance), int(reach)

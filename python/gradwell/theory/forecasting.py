@@ -120,6 +120,11 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
     input_mean, input_square
         Mean and mean square of the input values; by default standardised inputs.
 
+    Raises
+    ------
+    TypeError, ValueError
+        No network, one with recurrent layers, or moments that no input has.
+
     Examples
     --------
     >>> import gradwell as gw
@@ -130,6 +135,10 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
     """
     if not isinstance(network, Network):
         raise TypeError(f"[forecast] network is of type {type(network).__name__}; needs a gradwell.Network")
+    if network.steps is not None:
+        raise ValueError(
+            "[forecast] the network reads sequences; needs dense layers only (see gradwell.theory.recurrent_bound)"
+        )
     input_mean = check_number("forecast", "input_mean", input_mean)
     input_square = check_number("forecast", "input_square", input_square, lowest=0)
     if input_square < input_mean**2 * (1 - 1e-9):
