@@ -91,7 +91,8 @@ void keep_states(Program<T>& program, const py::dict& states) {
   for (const auto& [name, state] : states) {
     auto in = input_matrix<T>("restore", "state", py::reinterpret_borrow<py::object>(state), "the network");
     in.owner = contiguous<T>(in.owner);
-    views.push_back({py::cast<std::string>(name), static_cast<const T*>(in.owner.data()), in.view.rows, in.view.columns});
+    views.push_back(
+        {py::cast<std::string>(name), static_cast<const T*>(in.owner.data()), in.view.rows, in.view.columns});
     owners.push_back(std::move(in));
   }
   program.keep_states(views);

@@ -52,7 +52,7 @@ class Program<T>::Builder {
   const std::vector<LayerSpec>& specs_;
   std::size_t at_ = 0;
   int current_ = -1;          // the stage whose output comes next
-  bool sequential_ = false;  // what comes next is a sequence
+  bool sequential_ = false;   // what comes next is a sequence
   Index sequence_ = 1;        // steps of what comes next, where it is a sequence
   std::vector<Index> image_;  // channels, height, width of a step of what comes next, where it is an image
   bool followed_ = false;     // the stage being made took an activation along

@@ -281,7 +281,8 @@ class Network:
     def backward(self, dy: Any) -> Array:
         """Fill `gradients` from dy = dC/dy of the batch last sent through `forward`; return dC/dx.
 
-        dy is shaped as the outputs, dC/dx as the samples, or both as (batch, features). A pass in between by `predict`, `fit` or an update forgets the batch.
+        dy is shaped as the outputs or (batch, outputs), dC/dx (batch, features) or, of sequences, as the samples. A
+        pass in between by `predict`, `fit` or an update forgets the batch.
         """
         upstream = converted("backward", "dy", real_array("backward", "dy", dy), self.dtype)
         if upstream.ndim > 2 and upstream.shape[1:] != self.output_shape:

@@ -78,9 +78,9 @@ class TimeRecord:
         The state's gradient S_t is dC/dh_t, of an LSTM (dC/dh_t, dC/dc_t at fixed h_t), and B_t the part of it that
         came back from t + 1; "total" is |B_(t-1)| / |S_t|: the gain of the step's Jacobian for this very gradient.
         "derivative" is |delta_t| / |S_t|, what gates and activations do, and "weight" |delta_t U^T| / |delta_t|, what
-        the recurrent weight does, with delta_t = dC/d(pre-activations); of a plain cell, total is their product. "cell" is what goes back along an
-        LSTM's cell, |f dC/dc_t| / |dC/dc_t|. In a GRU, the weight part holds what the update gate passes on directly
-        as well.
+        the recurrent weight does, with delta_t = dC/d(pre-activations); of a plain cell, total is their product. "cell"
+        is what goes back along an LSTM's cell, |f dC/dc_t| / |dC/dc_t|. In a GRU, the weight part holds what the update
+        gate passes on directly as well.
         """
         if part not in PARTS:
             raise ValueError(f'[time] part is "{part}"; needs one of {", ".join(PARTS)}')

@@ -262,3 +262,34 @@ def test_initial_values_of_the_others():
     assert "0.bias" not in gw.Network([gw.LSTM(3, use_bias=False)], input_shape=(4, 2)).parameters
     embedding = gw.Network([gw.Embedding(2000, 5), gw.RNN(1)], input_shape=(4,), seed=0).parameters["0.weight"]
     assert abs(embedding.mean()) < 0.05 and embedding.std() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("layers", [[gw.LSTM(3), gw.Dense(2)], [gw.Dense(3), gw.GRU(3), gw.Dense(2)]])
+def test_steps_beyond_a_length_may_hold_anything(layers, value):
+    rng = np.random.default_rng(0)
+    lengths = np.array([4, 1, 0, 3])
+    clean = rng.standard_normal((4, 4, 2))
+    clean[np.arange(4) >= lengths[:, None]] = 0
+    dirty = clean.copy()
+    dirty[np.arange(4) >= lengths[:, None]] = value
+    y = rng.standard_normal((4, 2))
+    ways = []
+    for x in (clean, dirty):
+        net = gw.Network(layers, (4, 2), seed=0)
+        out = net.forward(x, lengths=lengths)
+        dx = net.backward(np.ones_like(out))
+        loss = net.evaluate(x, y, loss="mean_squared_error", lengths=lengths)["loss"]
+        gw.fit(net, (x, y, lengths), loss="mean_squared_error", optimizer=gw.SGD(0.1), epochs=2, batch_size=2)
+        ways.append((out, dx, loss, net.predict(x, lengths=lengths)))
+    for one, other in zip(*ways, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (ways[1][1][np.arange(4) >= lengths[:, None]] == 0).all()
+
+
+def test_padding_may_be_no_token():
+    net = gw.Network([gw.Embedding(3, 2), gw.RNN(2)], (3,), seed=0)
+    x, lengths = np.array([[0, 2, -1], [1, -1, -1]]), [2, 1]
+    np.testing.assert_array_equal(net.predict(x, lengths=lengths), net.predict(np.maximum(x, 0), lengths=lengths))
+    with pytest.raises(ValueError, match="token -1"):
+        net.predict(x)

@@ -10,7 +10,9 @@ namespace gradwell {
 namespace {
 
 // Names of the second direction's parameters and states begin so.
-std::string prefix(std::size_t direction) { return direction == 0 ? "" : "backward_"; }
+std::string prefix(std::size_t direction) {
+  return direction == 0 ? "" : "backward_";
+}
 
 }  // namespace
 
@@ -221,7 +223,8 @@ void RecurrentLayer<T>::explain_forward(const Pass<T>& pass, Matrix<const T> x, 
   for (std::size_t k = 0; k < directions_.size(); ++k) {
     const RecurrenceParameters<T>& p = directions_[k].recurrence->parameters();
     const auto add = [&](const char* name, const T* values, Index count) {
-      if (values) producer.values.push_back({prefix(k) + name, measure(pass, Matrix<const T>{values, 1, count, count})});
+      if (values)
+        producer.values.push_back({prefix(k) + name, measure(pass, Matrix<const T>{values, 1, count, count})});
     };
     add("weight", p.weight, s.inputs * wide);
     add("recurrent_weight", p.recurrent_weight, s.hidden * wide);
