@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cpu/math.h"
+#include "cpu/squares.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -67,11 +68,6 @@ GRADWELL_INLINE void add_square(Pack<double> (&sums)[3], Pack<double> x) {
   sums[0] = fma(x, x, sums[0]);
   sums[1] = fma(up, up, sums[1]);
   sums[2] = fma(down, down, sums[2]);
-}
-GRADWELL_INLINE double sum_of(Pack<double> x) {
-  double sum = 0;
-  for (int k = 0; k < lanes<double>; ++k) sum += x[k];
-  return sum;
 }
 GRADWELL_INLINE double norm_of_squares(const Pack<double> (&sums)[1]) {
   return __builtin_sqrt(sum_of(sums[0]));

@@ -1,9 +1,12 @@
 // The loops over time, for some sequences and any cell. Private to cpp/src/cpu.
 #pragma once
 
+#include <vector>
+
 #include "cpu/columns.h"
 #include "cpu/recurrent_cells.h"
 #include "cpu/recurrent_tile.h"
+#include "cpu/squares.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -154,13 +157,6 @@ void forward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, Se
   }
 }
 
-// Squares by quantity and sequence of a block, while a step is worked on.
-template <class T>
-struct TimeSquares {
-  static constexpr int most = 8;
-  Pack<double> sums[most][block_sequences][square_parts<T>];
-};
-
 // The panels of the way back times the gradients of a step's gates, into sums, for `rows` sequences from `row`.
 template <class T, class Cell>
 GRADWELL_INLINE void back_product(const RecurrentRun<T>& run, Index t, Index row, int rows, const T* panel, T* sums) {
@@ -185,7 +181,8 @@ void backward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, S
   const Index size = panel_size<T>(run.kind, 0, hidden, true);
   const bool fetching = beyond_cache<T>(run, 0, true);
   alignas(64) T sums[most_tile_rows * 2 * width];
-  TimeSquares<T> squares;
+  constexpr int of_states = lstm ? 4 : 2;
+  std::vector<T> states(static_cast<std::size_t>(Records ? count * of_states * hidden : 0));  // for the record
   const auto pass = [&](bool product, auto&& multiply, auto&& finish) {
     for (Index j = from_panel; j < panels; ++j) {
       const T* const panel = run.panels + j * size;
@@ -206,10 +203,6 @@ void backward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, S
   };
   for (Index t = share.end - 1; t >= share.begin; --t) {
     const bool recorded = Records && t >= dy_from;
-    if (recorded)
-      for (int q = 0; q < time_quantities(Cell::kind); ++q)
-        for (Index b = 0; b < count; ++b)
-          for (auto& part : squares.sums[q][b]) part = Pack<double>{};
     pass(
         t + 1 < run.steps,
         [&](Index row, int rows, const T* panel) { back_product<T, Cell>(run, t + 1, row, rows, panel, sums); },
@@ -230,17 +223,12 @@ void backward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, S
           if (waits) store_n<T>(waiting, back.straight, at.n);
           if (lstm) store_n<T>(dc + b * hidden + unit, back.dc, at.n);
           if (!recorded) return;
-          auto& to = squares.sums;
-          const Index k = b - first;
-          int q = 0;
-          add_square(to[q++][k], total);
-          add_square(to[q++][k], place.goes_on ? arrived : Pack<T>{});
-          if (lstm) {
-            add_square(to[q++][k], back.dc_whole);
-            add_square(to[q++][k], place.goes_on ? cell_arrived : Pack<T>{});
-          }
-          for (int g = 0; g < Cell::gates; ++g, ++q)
-            if (!before || g > 0) add_square(to[q][k], at.gate(g));
+          T* const to = states.data() + (b - first) * of_states * hidden + unit;
+          store_n<T>(to, total, at.n);
+          store_n<T>(to + hidden, place.goes_on ? arrived : Pack<T>{}, at.n);
+          if (!lstm) return;
+          store_n<T>(to + 2 * hidden, back.dc_whole, at.n);
+          store_n<T>(to + 3 * hidden, place.goes_on ? cell_arrived : Pack<T>{}, at.n);
         });
     if constexpr (before)
       pass(
@@ -255,14 +243,17 @@ void backward_share(const RecurrentRun<T>& run, const Cell& cell, Share share, S
             const CellRow<T> at = row_of(run, t, b, unit);
             T* const waiting = dh + b * hidden + unit;
             store_n<T>(waiting, load_n<T>(waiting, at.n) + cell.reset(at, sum), at.n);
-            if (recorded) add_square(squares.sums[2][b - first], at.gate(0));
           });
-    if (recorded)
-      for (int q = 0; q < time_quantities(Cell::kind); ++q)
-        for (Index b = 0; b < count; ++b) {
-          const Index time = place_of(run, t, first + b).time;
-          norms[(q * run.whole + time) * run.batch + first + b] = norm_of_squares(squares.sums[q][b]);
-        }
+    for (Index b = 0; recorded && b < count; ++b) {
+      const StepPlace place = place_of(run, t, first + b);
+      const T* const of_row = states.data() + b * of_states * hidden;
+      const T* const gates = run.gates + (t * run.batch + first + b) * Cell::gates * hidden;
+      for (int q = 0; q < of_states + Cell::gates; ++q) {
+        const T* const values = q < of_states ? of_row + q * hidden : gates + (q - of_states) * hidden;
+        double& norm = norms[(q * run.whole + place.time) * run.batch + first + b];
+        norm = place.active ? norm_of(values, hidden) : 0;
+      }
+    }
   }
 }
 
