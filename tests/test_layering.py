@@ -21,6 +21,7 @@ PYTHON_ROWS = (
         *{
             "callbacks",
             "clipping",
+            "facts",
             "generation",
             "gradients",
             "history",

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell.clipping import ClipLedger
+from gradwell.facts import Facts
+from gradwell.nonfinite import NonFiniteError
 from gradwell.statistics import GradientRecord
 
 Array = NDArray[Any]
@@ -23,6 +25,10 @@ class History:
         The gradient record; empty with ``stats=False``.
     clipping
         The ledger of what clipping did at every step; empty without ``clip``.
+    facts
+        What the fit was given, as a diagnosis needs it (`gradwell.facts`).
+    fault
+        The error that names where a non-finite value came from, if one stopped the fit.
     stopped
         Why the fit ended: "finished", "interrupted", that max_steps was reached, or the reason a callback or a
         non-finite value gave.
@@ -35,6 +41,8 @@ class History:
     def __init__(self, gradients: GradientRecord, parameters: Sequence[str] = ()):
         self.gradients = gradients
         self.clipping = ClipLedger(parameters)
+        self.facts: Facts | None = None
+        self.fault: NonFiniteError | None = None
         self.stopped = "finished"
         self.skipped: list[int] = []
         self.seconds = 0.0

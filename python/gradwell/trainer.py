@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gradwell import _core
 from gradwell.checks import check_count, check_flag
 from gradwell.clipping import Amplify, Clip, check_clip
+from gradwell.facts import Facts
 from gradwell.history import History
 from gradwell.interrupts import interrupts_deferred
 from gradwell.layers import BatchNorm, recurrent_of, walk
@@ -109,7 +110,9 @@ class Trainer:
         rule = self.optimizer.rule()
         described = None if self.clip is None else self.clip.describe()
         self.schedule_state = self.optimizer.schedule.begin()
-        self._rates(2)  # a schedule that cannot is found before any step
+        first = self._rates(2)[0]  # a schedule that cannot is found before any step
+        training = {"batch_size": self.batch_size, "optimizer": rule, "learning_rate": float(first), "clip": described}
+        self.history.facts = Facts.of(self.network, self.loss, self.x, self.y, self.lengths, **training)
         self._anew = not resume or self.network.clip_rule != described
         if not resume:
             return
@@ -224,6 +227,7 @@ class Trainer:
         found = self.network.program.find_producer(self.x, self.y, self.lengths, batch, self._plan(0, 1), flush)
         layer = self.history.gradients.layers[found["stage"]] if found["stage"] >= 0 else None
         error = NonFiniteError(self.step, found["phase"] or fault, layer, found["operation"], found["values"])
+        self.history.fault = error
         if self.nonfinite == "raise":
             raise error
         self.history.stopped = str(error)

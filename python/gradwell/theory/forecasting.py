@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from gradwell import reference
 from gradwell.checks import check_number
+from gradwell.facts import Moments, moments_of
 from gradwell.layers import Activation, Dropout, Layer, Residual, walk
 from gradwell.network import Network
 from gradwell.statistics import GradientRecord
 from gradwell.theory.meanfield import MeanField, gaussian_mean, mean_field
 
 Array = NDArray[Any]
+Weights = Mapping[str, Moments]
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,22 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
         raise ValueError(
             f"[forecast] input_square is {input_square} but input_mean is {input_mean}; needs at least its square"
         )
-    stages = network.program.stages
-    walked = list(walk(network.layers))
+    moments = moments_of(network.parameters)
+    return forecast_of(
+        network.program.stages, network.layers, moments, input_mean=input_mean, input_square=input_square
+    )
+
+
+def forecast_of(
+    stages: Sequence[tuple[Any, ...]],
+    all_layers: Sequence[Layer],
+    moments: Mapping[str, Moments],
+    *,
+    input_mean: float,
+    input_square: float,
+) -> Forecast:
+    """Return what `forecast` does, of a network that is known by its stages, layers and parameters' moments."""
+    walked = list(walk(all_layers))
     layers = {name: layer for name, layer, _ in walked}
     # The activation of each stage: the layer itself, or the one that it takes along.
     takes = {name: layer if isinstance(layer, Activation) else following for name, layer, following in walked}
@@ -156,14 +172,14 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
     for i, (name, kind, inputs, _, below, _) in enumerate(stages):
         read = found[below] if below >= 0 else source
         skip = _at(found, source, skips.get(i))
-        found.append(_forward(network, layers[name], takes[name], name, kind, inputs, read, skip))
+        found.append(_forward(moments, layers[name], takes[name], name, kind, inputs, read, skip))
     squares = np.zeros(len(stages))  # |dC/dy|^2 by what is above, then |delta|^2
     squares[-1] = 1.0
     for i in reversed(range(len(stages))):
         name, kind, inputs, _, below, _ = stages[i]
         if i < len(stages) - 1:
             squares[i] *= found[i].slope_square
-        factor = _backward(network, layers[name], name, inputs, found[below] if below >= 0 else source)
+        factor = _backward(moments, layers[name], name, inputs, found[below] if below >= 0 else source)
         if below >= 0:
             squares[below] += factor * squares[i]
         if skips.get(i, -1) >= 0:
@@ -174,14 +190,14 @@ def forecast(network: Network, *, input_mean: float = 0.0, input_square: float =
     )
     names, kinds = [s[0] for s in stages], [s[1] for s in stages]
     variances = np.array([stage.variance for stage in found])
-    return Forecast(names, kinds, variances, gain, error / error[-1], _hidden(network, stages, layers))
+    return Forecast(names, kinds, variances, gain, error / error[-1], _hidden(moments, stages, layers))
 
 
 def _at(found: list[_Stage], source: _Stage, stage: int | None) -> _Stage:
     return source if stage is None or stage < 0 else found[stage]
 
 
-def _skips(stages: list[tuple[Any, ...]], layers: dict[str, Layer]) -> dict[int, int]:
+def _skips(stages: Sequence[tuple[Any, ...]], layers: dict[str, Layer]) -> dict[int, int]:
     """Return for each joint the stage its skip connection comes from, -1 for the input."""
     names = [stage[0] for stage in stages]
     found = {}
@@ -194,20 +210,18 @@ def _skips(stages: list[tuple[Any, ...]], layers: dict[str, Layer]) -> dict[int,
     return found
 
 
-def _moments(network: Network, name: str, inputs: int) -> tuple[float, float, float, float]:
+def _scaled(moments: Weights, name: str, inputs: int) -> tuple[float, float, float, float]:
     """Return n_in times mean and variance of the weight, and mean and variance of the bias."""
-    weight = network.parameters[f"{name}.weight"].astype(np.float64)
-    bias = network.parameters.get(f"{name}.bias")
-    offset = (0.0, 0.0) if bias is None else (float(bias.mean()), float(bias.astype(np.float64).var()))
-    return inputs * float(weight.mean()), inputs * float(weight.var()), *offset
+    weight, bias = moments[f"{name}.weight"], moments.get(f"{name}.bias", Moments(0.0, 0.0, 0))
+    return inputs * weight.mean, inputs * weight.variance, bias.mean, bias.variance
 
 
-def _scale(network: Network, layer: Residual, name: str) -> float:
-    return float(network.parameters[f"{name}.scale"][0]) if isinstance(layer.scale, str) else float(layer.scale)
+def _scale(moments: Weights, layer: Residual, name: str) -> float:
+    return moments[f"{name}.scale"].mean if isinstance(layer.scale, str) else float(layer.scale)
 
 
 def _forward(
-    network: Network,
+    moments: Weights,
     layer: Layer,
     follower: Layer | None,
     name: str,
@@ -218,25 +232,25 @@ def _forward(
 ) -> _Stage:
     stage = _Stage()
     if kind.startswith("dense"):
-        mean, variance, offset, spread = _moments(network, name, inputs)
+        mean, variance, offset, spread = _scaled(moments, name, inputs)
         stage.mean = mean * x.y_mean + offset
         stage.variance = variance * x.y_square + spread
         stage.spread = variance * x.y_spread
     elif kind.startswith(("batchnorm", "layernorm")):
-        gamma, beta = (network.parameters.get(f"{name}.{part}") for part in ("gamma", "beta"))
-        stage.mean = 0.0 if beta is None else float(beta.mean())
-        stage.variance = 1.0 if gamma is None else float((gamma.astype(np.float64) ** 2).mean())
+        gamma, beta = (moments.get(f"{name}.{part}") for part in ("gamma", "beta"))
+        stage.mean = 0.0 if beta is None else beta.mean
+        stage.variance = 1.0 if gamma is None else gamma.square
         share = x.y_spread / x.y_variance if x.y_variance > 0 else 0.0
         stage.spread = stage.variance * (1.0 if kind.startswith("batchnorm") else share)
     elif kind.startswith("residual"):
         assert isinstance(layer, Residual)
-        s = _scale(network, layer, name)
+        s = _scale(moments, layer, name)
         stage.mean = skip.y_mean + s * x.y_mean
         stage.variance = skip.y_variance + s**2 * x.y_variance
         stage.spread = skip.y_spread + s**2 * x.y_spread
     else:
         stage.mean, stage.variance, stage.spread = x.y_mean, x.y_variance, x.y_spread
-    f, slope = _functions(network, follower, kind)
+    f, slope = _functions(moments, follower, kind)
     stage.y_mean = gaussian_mean(f, stage.variance, stage.mean)
     stage.y_square = gaussian_mean(lambda z: f(z) ** 2, stage.variance, stage.mean)
     stage.slope_square = gaussian_mean(lambda z: slope(z) ** 2, stage.variance, stage.mean)
@@ -260,13 +274,13 @@ def _square_of_means(f: Callable[[Array], Array], stage: _Stage) -> float:
 
 
 def _functions(
-    network: Network, follower: Layer | None, kind: str
+    moments: Weights, follower: Layer | None, kind: str
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """Return the activation a stage ends in, and its derivative."""
     activation = kind.rsplit("+", 1)[-1]
     alpha = None
     if activation == "prelu":
-        slopes = [view.mean() for key, view in network.parameters.items() if key.endswith(".slope")]
+        slopes = [slope.mean for key, slope in moments.items() if key.endswith(".slope")]
         activation, alpha = "leaky_relu", float(np.mean(slopes))
     elif isinstance(follower, Activation):
         alpha = follower.alpha
@@ -278,23 +292,23 @@ def _functions(
     )
 
 
-def _backward(network: Network, layer: Layer, name: str, inputs: int, x: _Stage) -> float:
+def _backward(moments: Weights, layer: Layer, name: str, inputs: int, x: _Stage) -> float:
     """Return the factor from |delta|^2 of a stage to |dC/dx|^2."""
-    if f"{name}.weight" in network.parameters:
-        mean, variance, *_ = _moments(network, name, inputs)
+    if f"{name}.weight" in moments:
+        mean, variance, *_ = _scaled(moments, name, inputs)
         return variance + mean**2 / inputs
     if isinstance(layer, Residual):
-        return _scale(network, layer, name) ** 2
-    gamma = network.parameters.get(f"{name}.gamma")
+        return _scale(moments, layer, name) ** 2
+    gamma = moments.get(f"{name}.gamma")
     if gamma is not None or type(layer).__name__ in ("BatchNorm", "LayerNorm"):
-        square = 1.0 if gamma is None else float((gamma.astype(np.float64) ** 2).mean())
+        square = 1.0 if gamma is None else gamma.square
         batch = type(layer).__name__ == "BatchNorm"
         spread = (x.y_spread if batch else x.y_variance) + getattr(layer, "epsilon", 0.0)
         return square / spread if spread > 0 else math.nan
     return 1 / (1 - layer.rate) if isinstance(layer, Dropout) else 1.0
 
 
-def _hidden(network: Network, stages: list[tuple[Any, ...]], layers: dict[str, Layer]) -> MeanField | None:
+def _hidden(moments: Weights, stages: Sequence[tuple[Any, ...]], layers: dict[str, Layer]) -> MeanField | None:
     """Return the mean field of the dense layers between the first and the last, where they have one activation."""
     inner = [s for s in stages[1:-1] if s[1].startswith("dense") and s[4] >= 0] or list(stages[:-1])
     plain = all(s[1].startswith("dense+") for s in stages[:-1]) and stages[-1][1].startswith("dense")
@@ -304,11 +318,11 @@ def _hidden(network: Network, stages: list[tuple[Any, ...]], layers: dict[str, L
     activation = kinds.pop().rsplit("+", 1)[-1]
     if activation not in reference.ACTIVATIONS:
         return None
-    moments = [_moments(network, s[0], s[2]) for s in inner]
+    scaled = [_scaled(moments, s[0], s[2]) for s in inner]
     found = [layer for layer in layers.values() if isinstance(layer, Activation) and layer.activation == activation]
     alpha = found[0].alpha if found else None
     return mean_field(
-        float(np.mean([m[1] for m in moments])), float(np.mean([m[3] for m in moments])), activation, alpha=alpha
+        float(np.mean([m[1] for m in scaled])), float(np.mean([m[3] for m in scaled])), activation, alpha=alpha
     )
 
 

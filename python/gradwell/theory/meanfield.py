@@ -22,9 +22,12 @@ Array = NDArray[np.float64]
 REACH, NODES = 12.0, 200  # the density beyond is 1e-32; smooth integrands are exact to rounding
 
 
+LEGENDRE = np.polynomial.legendre.leggauss(NODES)
+
+
 def _nodes() -> tuple[Array, Array]:
     """Return places and weights of integrals over the standard normal density, a kink at 0 allowed."""
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = LEGENDRE
     half = (x + 1) * REACH / 2
     z = np.concatenate([-half[::-1], half])
     weights = np.concatenate([w[::-1], w]) * REACH / 2 * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
@@ -47,7 +50,7 @@ def gaussian_mean(f: Callable[[Array], Array], variance: float = 1.0, mean: floa
     # The kinks of activations are at 0: the integral is cut there, not at the mean.
     edge = -mean / math.sqrt(variance)
     total = weight = 0.0
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = LEGENDRE
     for low, high in ((-REACH, edge), (edge, REACH)):
         if high <= low:
             continue

@@ -1,0 +1,154 @@
+"""What a fit was given, as a diagnosis needs it: moments of weights and inputs, the loss of a blind guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell import reference
+from gradwell.layers import Layer
+from gradwell.network import Network
+
+Array = NDArray[Any]
+
+LOOKED_AT = 2000  # samples
+
+
+class Moments(NamedTuple):
+    """Mean and variance over the elements of a parameter, and how many there are."""
+
+    mean: float
+    variance: float
+    size: int
+
+    @property
+    def square(self) -> float:
+        """Mean square."""
+        return self.variance + self.mean**2
+
+
+class Inputs(NamedTuple):
+    """What the samples look like, over at most 2,000 of them."""
+
+    mean: float
+    """Of all values."""
+    square: float
+    """Mean square of all values."""
+    scale: float
+    """Median over features of the root mean square; features that are always 0 left out."""
+    widest: float
+    """Largest root mean square of a feature over the smallest, such features left out."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a diagnosis may know of a network, its data and how it was trained.
+
+    Attributes
+    ----------
+    layers, input_shape, stages
+        The network's layers, the shape of one sample, and the program's stages.
+    loss
+        Name of the loss.
+    moments
+        Of every parameter before the first step, by name.
+    inputs
+        Of the samples.
+    blind
+        Loss of the best answer that looks at no sample; None where that was not worked out (sequences of lengths).
+    samples, batch_size
+        How many there are, and how many a step takes.
+    optimizer
+        The rule, as the program is told of it; None outside of training.
+    learning_rate
+        Of the first step; NaN outside of training.
+    clip
+        The clipping, as the program is told of it, or None.
+    """
+
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...]
+    stages: list[tuple[Any, ...]]
+    loss: str
+    moments: dict[str, Moments]
+    inputs: Inputs
+    blind: float | None
+    samples: int
+    batch_size: int
+    optimizer: dict[str, Any] | None = None
+    learning_rate: float = float("nan")
+    clip: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, network: Network, loss: str, x: Array, y: Array, lengths: Array | None, **training: Any) -> Facts:
+        """Look at a network and at samples as its program reads them."""
+        return cls(
+            network.layers,
+            network.input_shape,
+            list(network.program.stages),
+            loss,
+            moments_of(network.parameters),
+            inputs_of(_some(x)),
+            blind_loss(loss, _some(y), network.output_shape[-1]) if lengths is None else None,
+            len(x),
+            **{"batch_size": len(x), **training},
+        )
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def moments_of(parameters: Mapping[str, Array]) -> dict[str, Moments]:
+    """Return the moments of every parameter.
+
+    Examples
+    --------
+    >>> moments_of({"0.weight": np.array([1.0, 3.0])})
+    {'0.weight': Moments(mean=2.0, variance=1.0, size=2)}
+    """
+    return {
+        name: Moments(float(v.mean(dtype=np.float64)), float(v.var(dtype=np.float64)), v.size)
+        for name, v in parameters.items()
+    }
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def inputs_of(x: Array) -> Inputs:
+    """Return what samples (n, features) look like.
+
+    Examples
+    --------
+    >>> inputs_of(np.array([[3.0, 400.0, 0.0], [4.0, 300.0, 0.0]])).widest
+    100.0
+    """
+    wide = x.astype(np.float64)
+    squares = (wide**2).mean(axis=0)
+    used = np.sqrt(squares[squares > 0])
+    scale, widest = (float(np.median(used)), float(used.max() / used.min())) if used.size else (0.0, 1.0)
+    return Inputs(float(wide.mean()), float(squares.mean()), scale, widest)
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def blind_loss(loss: str, y: Array, outputs: int) -> float:
+    """Return the loss of the best constant outputs: shares of the classes, or means.
+
+    Examples
+    --------
+    >>> round(blind_loss("softmax_cross_entropy", np.array([0, 1, 2, 3]), 4), 4)  # log 4
+    1.3863
+    """
+    targets = y.reshape(-1) if y.dtype.kind == "i" else y.reshape(-1, outputs).astype(np.float64)
+    shares = np.bincount(targets, minlength=outputs) / len(targets) if y.dtype.kind == "i" else targets.mean(axis=0)
+    within = np.clip(shares, 1e-9, 1 - 1e-9)
+    best = {
+        "softmax_cross_entropy": np.log(within),
+        "sigmoid_cross_entropy": np.log(within) - np.log1p(-within),
+    }.get(loss, shares)
+    return float(getattr(reference, loss)(np.broadcast_to(best, (len(targets), outputs)), targets)[0])
+
+
+def _some(values: Array) -> Array:
+    """Return at most `LOOKED_AT` rows, spread over all of them."""
+    return values[:: max(1, len(values) // LOOKED_AT)][:LOOKED_AT]
