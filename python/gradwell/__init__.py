@@ -56,15 +56,21 @@ from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, initializers, reference, theory
+    from gradwell import callbacks, datasets, doctor, initializers, reference, theory
+    from gradwell.doctor import diagnose
     from gradwell.generation import generate
     from gradwell.storage import load
     from gradwell.theory import forecast
 
 __version__ = build_info()["version"]
 
-_FROM = {"load": "gradwell.storage", "forecast": "gradwell.theory", "generate": "gradwell.generation"}
-_ON_DEMAND = ("datasets", "experiments", "reference", "report", "theory")
+_FROM = {
+    "diagnose": "gradwell.doctor",
+    "forecast": "gradwell.theory",
+    "generate": "gradwell.generation",
+    "load": "gradwell.storage",
+}
+_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "theory")
 
 __all__ = [
     "ELU",
@@ -120,6 +126,8 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
     "datasets",
+    "diagnose",
+    "doctor",
     "fit",
     "forecast",
     "generate",

@@ -41,7 +41,7 @@ class Inputs(NamedTuple):
     scale: float
     """Median over features of the root mean square; features that are always 0 left out."""
     widest: float
-    """Largest root mean square of a feature over the smallest, such features left out."""
+    """Largest root mean square of a feature over that median."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ def inputs_of(x: Array) -> Inputs:
 
     Examples
     --------
-    >>> inputs_of(np.array([[3.0, 400.0, 0.0], [4.0, 300.0, 0.0]])).widest
+    >>> inputs_of(np.array([[3.0, 400.0, 4.0, 0.0], [4.0, 300.0, 3.0, 0.0]])).widest
     100.0
     """
     wide = x.astype(np.float64)
     squares = (wide**2).mean(axis=0)
     used = np.sqrt(squares[squares > 0])
-    scale, widest = (float(np.median(used)), float(used.max() / used.min())) if used.size else (0.0, 1.0)
+    scale, widest = (float(np.median(used)), float(used.max() / np.median(used))) if used.size else (0.0, 1.0)
     return Inputs(float(wide.mean()), float(squares.mean()), scale, widest)
 
 

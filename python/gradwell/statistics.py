@@ -129,6 +129,11 @@ class GradientRecord:
         return TimeRecord(values, self.steps, cell, self.layers[index], backwards != (direction == "backward"))
 
     @property
+    def recurrent(self) -> list[str]:
+        """Names of the layers that have a record by time."""
+        return [self.layers[i] for i in self._times]
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """What statistics there are of: "error", "weight", "bias" and so on."""
         return tuple(sorted(self._entries, key=_KINDS.index))
@@ -274,6 +279,12 @@ class GradientRecord:
         positions = self._parameters[kind]
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._picked("parameters", positions, 0) / self._picked("parameters", positions, 1)
+
+    def size(self, kind: str = "weight") -> Array:
+        """Return |parameter| before the step (records, layers)."""
+        if kind not in self._parameters:
+            raise ValueError(f'[record] kind is "{kind}"; needs one of {", ".join(self._parameters)}')
+        return self._picked("parameters", self._parameters[kind], 1)
 
     def saturated(self) -> Array:
         """Return the fraction of outputs whose derivative is under 1 % of its maximum (records, layers)."""

@@ -1,0 +1,55 @@
+"""A NaN or an infinity, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gradwell.doctor.case import Case
+from gradwell.doctor.finding import Finding
+from gradwell.doctor.registry import Rule, rule
+from gradwell.doctor.remedies import remedies
+
+
+@rule
+class NonFinite(Rule):
+    """Any step with a NaN or an infinity; the origin as the replay of its batch named it."""
+
+    name = "nonfinite"
+    source = "any such value"
+    explained_by = ("violent_updates", "exploding", "batch_normalization", "inputs")
+
+    def missing(self, case: Case) -> str | None:
+        """Return what was not measured."""
+        return None if len(case.record) or case.fault or case.skipped else "no gradient record"
+
+    def examine(self, case: Case) -> Iterable[Finding]:
+        """Yield at most one finding."""
+        record = case.record
+        counts = record.nans("error") + record.infs("error") if len(record) else np.zeros((0, 1))
+        bad = np.nansum(counts, axis=1) > 0
+        if case.fault is None and not case.skipped and not bad.any():
+            return
+        fault = case.fault
+        helps = remedies("lower rate", "clip", "standardise")
+        if fault is not None:
+            where = f"in the {fault.phase} pass" + (f" of layer {fault.layer}" if fault.layer is not None else "")
+            steps = sorted({*case.skipped, fault.step})
+            text = f"The first value that is not finite was made {where}, by {fault.operation}."
+            evidence = {"steps": float(len(steps))}
+            yield Finding(self.name, "severe", text, fault.layer, (), (steps[0], steps[-1]), None, evidence, helps)
+            return
+        layers = [case.layers[i] for i in np.flatnonzero(np.nansum(counts, axis=0) > 0)]
+        steps = list(case.skipped) or [int(s) for s in record.steps[bad]]
+        yield Finding(
+            self.name,
+            "severe",
+            f"Values that are not finite at {len(steps)} steps.",
+            layers[-1] if layers else None,
+            tuple(layers),
+            (steps[0], steps[-1]),
+            None,
+            {"steps": float(len(steps))},
+            helps,
+        )

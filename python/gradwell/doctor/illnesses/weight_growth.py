@@ -1,0 +1,47 @@
+"""Weights whose norm runs away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gradwell.doctor.case import Case
+from gradwell.doctor.finding import Finding
+from gradwell.doctor.registry import Rule, rule
+from gradwell.doctor.remedies import remedies
+
+GROWTH, SEVERE = 10.0, 100.0
+
+
+@rule
+class WeightGrowth(Rule):
+    """A weight matrix whose norm has grown more than tenfold since the first recorded step."""
+
+    name = "weight_growth"
+    source = "by trial on networks that train: threefold is usual"
+    explained_by = ("violent_updates", "batch_normalization", "exploding", "inputs", "nonfinite", "initialization")
+
+    def missing(self, case: Case) -> str | None:
+        """Return what was not measured."""
+        return super().missing(case) or (None if case.trained and len(case.record) > 1 else "no training")
+
+    def examine(self, case: Case) -> Iterable[Finding]:
+        """Yield at most one finding."""
+        sizes = case.record.size("weight")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            growth = np.where(sizes[0] > 0, sizes[-1] / sizes[0], np.nan)
+        if not (np.isfinite(growth).any() and np.nanmax(growth) > GROWTH):
+            return
+        worst = int(np.nanargmax(growth))
+        yield Finding(
+            self.name,
+            "severe" if growth[worst] > SEVERE else "warning",
+            f"The norm of layer {case.layers[worst]}'s weights has grown {growth[worst]:.3g} times.",
+            case.layers[worst],
+            tuple(case.layers[i] for i in np.flatnonzero(growth > GROWTH)),
+            case.span(sizes[:, worst] > GROWTH * sizes[0, worst]),
+            "weight",
+            {"growth": float(growth[worst]), "threshold": GROWTH},
+            remedies("decay", "lower rate"),
+        )
