@@ -5,6 +5,7 @@
 #   make test       run the tests and the examples of the docstrings (PYTEST_ARGS="tests/kernels -k dense" for some)
 #   make lint       formatting, style, types, and whether the stub of the compiled module is current
 #   make format     format Python and C++ in place
+#   make zoo        diagnose labelled networks, sick and healthy, and count what is found
 #   make stubs      write python/gradwell/_core.pyi anew
 #   make bench      time the kernels, and whole steps beside the frameworks that are installed, into bench/results
 #   make instructions   count the instructions of a step (needs valgrind) and compare with bench/instructions.json
@@ -24,7 +25,7 @@ install := $(python) -m pip --disable-pip-version-check --quiet install
 cpp_files := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 sources := pyproject.toml CMakeLists.txt $(cpp_files)
 
-.PHONY: help demo test lint format stubs bench instructions sanitize wheel clean venv FORCE
+.PHONY: help demo zoo test lint format stubs bench instructions sanitize wheel clean venv FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -35,6 +36,9 @@ demo: $(VENV)/.built $(VENV)/.extra-plot
 
 test: $(VENV)/.built-strict $(VENV)/.extra-test
 	$(python) -m pytest -q $(PYTEST_ARGS)
+
+zoo: $(VENV)/.built
+	cd tests/zoo && $(abspath $(python)) visit.py
 
 lint: $(VENV)/.built $(VENV)/.extra-lint
 	$(python) -m ruff check --quiet .

@@ -19,7 +19,7 @@ import gradwell as gw
 from gradwell.initializers import Normal
 
 
-def sick():
+def spoilt_weights():
     for depth, width, data in ((5, 30, None), (8, 60, None), (6, 20, clouds), (12, 40, None)):
         kind = {"data": data} if data else {}
         train = dense(depth, width, "sigmoid", "nielsen", **kind)
@@ -42,6 +42,9 @@ def sick():
     for layer in (2, 4, 6):
         train = dense(4, 64, "relu", "he", change=biases(layer, -8.0), optimizer=gw.SGD(0.01))
         yield Animal(f"dead layer {layer}", train, "dead_units", (str(layer),), ("derivative",))
+
+
+def spoilt_training():
     for rate, act, init in ((4.0, "relu", "he"), (6.0, "tanh", "glorot")):
         train = dense(4, 64, act, init, optimizer=gw.SGD(rate))
         yield Animal(f"SGD {rate} {act}", train, "violent_updates", None, ("rate",))
@@ -82,7 +85,9 @@ def healthy():
     yield Animal("tanh critical 50", dense(50, 64, "tanh", "orthogonal", optimizer=gw.SGD(0.01)))
     yield Animal("relu he 25", dense(25, 64, "relu", "he", optimizer=gw.SGD(0.01)))
     yield Animal("residual tanh 40", stack(residual(40), optimizer=gw.SGD(0.05), epochs=3))
-    yield Animal("residual relu 60", stack(residual(60, scale=0.05, activation=gw.ReLU), optimizer=gw.SGD(0.02), epochs=3))
+    yield Animal(
+        "residual relu 60", stack(residual(60, scale=0.05, activation=gw.ReLU), optimizer=gw.SGD(0.02), epochs=3)
+    )
     yield Animal("residual tanh 100", stack(residual(100, scale=0.1), optimizer=gw.SGD(0.05), epochs=2))
     yield Animal("batch norm 8", stack(normed(8), optimizer=gw.SGD(0.05)))
     yield Animal("batch norm residual 20", stack(normed(20, residual=True), optimizer=gw.SGD(0.05), epochs=3))
@@ -114,4 +119,4 @@ def healthy():
     yield Animal("sampled record", dense(4, 64, "tanh", "glorot", stats="auto"))
 
 
-ANIMALS = (*sick(), *healthy())
+ANIMALS = (*spoilt_weights(), *spoilt_training(), *healthy())

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 import gradwell as gw
-from gradwell.initializers import Normal
 
 CE = "softmax_cross_entropy"
 

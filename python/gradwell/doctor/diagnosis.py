@@ -62,6 +62,10 @@ class Diagnosis:
                 return finding
         raise KeyError(f"[diagnosis] {rule}: {self.verdicts.get(rule, 'there is no such rule')}")
 
+    def get(self, rule: str) -> Finding | None:
+        """Return what a rule found, or None."""
+        return next((finding for finding in self.findings if finding.rule == rule), None)
+
     def __contains__(self, rule: object) -> bool:
         return any(finding.rule == rule for finding in self.findings)
 

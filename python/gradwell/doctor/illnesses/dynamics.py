@@ -49,7 +49,7 @@ class LossDynamics(Rule):
                 f"The loss rose from {best:.3g} to {last:.3g}.",
                 None,
                 (),
-                (begins[low], size - 1),
+                (begins[low + 1], size - 1),
                 "rate",
                 {**evidence, "threshold": DIVERGED * best},
                 remedies("lower rate", "clip"),
