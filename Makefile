@@ -38,7 +38,7 @@ test: $(VENV)/.built-strict $(VENV)/.extra-test
 	$(python) -m pytest -q $(PYTEST_ARGS)
 
 zoo: $(VENV)/.built
-	cd tests/zoo && $(abspath $(python)) visit.py
+	cd tests/zoo && $(abspath $(python)) visit.py && $(abspath $(python)) cures.py
 
 lint: $(VENV)/.built $(VENV)/.extra-lint
 	$(python) -m ruff check --quiet .

@@ -57,7 +57,7 @@ from gradwell.training import fit
 
 if TYPE_CHECKING:
     from gradwell import callbacks, datasets, doctor, initializers, reference, theory
-    from gradwell.doctor import diagnose
+    from gradwell.doctor import diagnose, treat
     from gradwell.generation import generate
     from gradwell.storage import load
     from gradwell.theory import forecast
@@ -69,6 +69,7 @@ _FROM = {
     "forecast": "gradwell.theory",
     "generate": "gradwell.generation",
     "load": "gradwell.storage",
+    "treat": "gradwell.doctor",
 }
 _ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "theory")
 
@@ -142,6 +143,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "theory",
+    "treat",
     "z_clip",
 ]
 

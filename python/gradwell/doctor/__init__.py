@@ -1,11 +1,14 @@
 """The doctor: verdicts on a network's gradients, what causes them, and what may help."""
 
 from gradwell.doctor.case import Case
+from gradwell.doctor.changes import NotApplicableError, Setup, applied
 from gradwell.doctor.diagnosis import Diagnosis
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import FACTORS, SEVERITIES, Finding, Remedy
 from gradwell.doctor.registry import Rule, forget, rule, rules
 from gradwell.doctor.remedies import REMEDIES, remedies
+from gradwell.doctor.treatment import Treatment, treat
+from gradwell.doctor.trials import Outcome, Trial
 
 __all__ = [
     "FACTORS",
@@ -14,11 +17,18 @@ __all__ = [
     "Case",
     "Diagnosis",
     "Finding",
+    "NotApplicableError",
+    "Outcome",
     "Remedy",
     "Rule",
+    "Setup",
+    "Treatment",
+    "Trial",
+    "applied",
     "diagnose",
     "forget",
     "remedies",
     "rule",
     "rules",
+    "treat",
 ]
