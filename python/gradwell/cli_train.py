@@ -99,6 +99,7 @@ class Outcome(NamedTuple):
         lines.append("")
         lines += ["What reaches each layer after training (the first line is nearest the input):", ""]
         lines.append(layer_table(self.record))
+        lines += ["", str(gw.diagnose(self.history))]
         if self.saved:
             lines += ["", f"Saved to {self.saved}; gradwell.load reads it."]
         return "\n".join(lines)
@@ -116,6 +117,7 @@ class Outcome(NamedTuple):
             "metrics": {name: values.tolist() for name, values in self.history.metrics.items()},
             **({"clipping": self.history.clipping.to_dict()} if len(self.history.clipping) else {}),
             "gradients": self.record.to_dict(),
+            "diagnosis": gw.diagnose(self.history).to_dict(),
             "saved": str(self.saved) if self.saved else None,
         }
 

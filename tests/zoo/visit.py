@@ -21,7 +21,7 @@ def wilson(hits, count):
         return math.nan, math.nan, math.nan
     z, p = 1.96, hits / count
     centre, half = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    return p, (centre - half) / (1 + z * z / count), (centre + half) / (1 + z * z / count)
+    return p, max(0.0, centre - half) / (1 + z * z / count), (centre + half) / (1 + z * z / count)
 
 
 def look(animal, seed):

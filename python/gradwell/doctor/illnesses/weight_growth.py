@@ -24,7 +24,9 @@ class WeightGrowth(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        return super().missing(case) or (None if case.trained and len(case.record) > 1 else "no training")
+        return super().missing(case) or (
+            None if case.trained and len(case.record) > 1 else "fewer than two records of a training"
+        )
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
