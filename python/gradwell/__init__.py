@@ -56,7 +56,7 @@ from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, doctor, initializers, reference, theory
+    from gradwell import callbacks, datasets, doctor, initializers, reference, theory, watch
     from gradwell.doctor import diagnose, treat
     from gradwell.generation import generate
     from gradwell.storage import load
@@ -71,7 +71,7 @@ _FROM = {
     "load": "gradwell.storage",
     "treat": "gradwell.doctor",
 }
-_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "theory")
+_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "theory", "watch")
 
 __all__ = [
     "ELU",
@@ -144,6 +144,7 @@ __all__ = [
     "set_num_threads",
     "theory",
     "treat",
+    "watch",
     "z_clip",
 ]
 

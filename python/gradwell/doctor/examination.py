@@ -57,7 +57,11 @@ def diagnose(
     >>> gw.diagnose(history).healthy
     True
     """
-    case = _case(what, x, y, loss, lengths, training, seed)
+    return diagnose_case(_case(what, x, y, loss, lengths, training, seed))
+
+
+def diagnose_case(case: Case) -> Diagnosis:
+    """Let every rule look at a case."""
     found: list[Finding] = []
     verdicts = {}
     known = rules()

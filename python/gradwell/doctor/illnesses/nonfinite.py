@@ -27,7 +27,10 @@ class NonFinite(Rule):
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
         record = case.record
-        counts = record.nans("error") + record.infs("error") if len(record) else np.zeros((0, 1))
+        kinds = [kind for kind in record.kinds if len(record)]
+        counts = np.zeros((len(record), len(case.layers)))
+        for kind in kinds:
+            counts += np.nan_to_num(record.nans(kind) + record.infs(kind))
         bad = np.nansum(counts, axis=1) > 0
         if case.fault is None and not case.skipped and not bad.any():
             return

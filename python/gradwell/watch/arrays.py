@@ -1,0 +1,53 @@
+"""Gradients of any framework, given as arrays by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradwell.statistics import GradientRecord
+from gradwell.watch.measurements import Step, chunk_of, record_of
+
+
+def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
+    """Return the record of gradients of weights, by layer, from the first to the last: JAX, Keras, NumPy or others.
+
+    Parameters
+    ----------
+    arrays
+        The gradient of each layer's weight by the layer's name, in the order of the layers. Anything that NumPy reads
+        without a copy is not copied.
+    step
+        Number of the training step.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No mapping, an empty one, or values that are no arrays of real numbers.
+
+    Examples
+    --------
+    >>> import gradwell as gw
+    >>> record = gw.watch.gradients({"first": np.full((3, 2), 1e-9), "second": np.ones((2, 2))})
+    >>> record.norm("weight").round(12)
+    array([[0., 2.]])
+    """
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"[watch] arrays is of type {type(arrays).__name__}; needs a mapping from layers to gradients")
+    if not arrays:
+        raise ValueError("[watch] arrays is empty; needs at least one layer")
+    seen = Step()
+    for name, value in arrays.items():
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"[watch] {name} has dtype {array.dtype}; needs real numbers")
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float32)
+        seen.measure("parameter", f"{name}.weight", array)
+    layers = [str(name) for name in arrays]
+    parameters = [f"{name}.weight" for name in layers]
+    chunk = chunk_of([(step, seen)], layers, parameters)
+    pairs = list(zip(parameters, layers, strict=True))
+    return record_of([(name, "weights") for name in layers], pairs, chunk)
