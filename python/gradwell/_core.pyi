@@ -28,6 +28,7 @@ __all__: list[str] = [
     "exponent_bias",
     "get_worth",
     "gradient_statistics",
+    "gradient_statistics_of_all",
     "largest",
     "layernorm_backward",
     "layernorm_forward",
@@ -255,6 +256,7 @@ def get_worth() -> tuple[typing.Any, ...]: ...
 def gradient_statistics(
     array: typing.Any, flush_denormals: bool
 ) -> tuple[tuple[typing.Any, ...], numpy.typing.NDArray[typing.Any]]: ...
+def gradient_statistics_of_all(arrays: list[typing.Any], flush_denormals: bool) -> tuple[typing.Any, ...]: ...
 def largest(array: typing.Any) -> float: ...
 def layernorm_backward(
     dy: typing.Any, x: typing.Any, gamma: typing.Any, mean: typing.Any, variance: typing.Any, epsilon: typing.Any

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradwell.statistics import GradientRecord
-from gradwell.watch.measurements import Step, chunk_of, record_of
+from gradwell.watch.measurements import Step, Waiting, chunk_of, record_of
 
 
 def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
@@ -45,7 +45,8 @@ def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
             raise TypeError(f"[watch] {name} has dtype {array.dtype}; needs real numbers")
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float32)
-        seen.measure("parameter", f"{name}.weight", array)
+        seen.waiting.append(Waiting("parameter", f"{name}.weight", array))
+    seen.settle()
     layers = [str(name) for name in arrays]
     parameters = [f"{name}.weight" for name in layers]
     chunk = chunk_of([(step, seen)], layers, parameters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +18,43 @@ FIELDS = len(QUANTITIES)
 COUNT, NORM, RMS, MEAN, STD, MIN, MAX, LARGEST, SMALLEST, ZEROS, NANS, INFS = range(FIELDS)
 
 
-class Measurement:
-    """Statistics of one quantity of one layer in one step, of all arrays it came in: see `GradientRecord`."""
+class Measurement(NamedTuple):
+    """Statistics of one quantity of one layer in one step, and its histogram: see `GradientRecord`."""
 
-    def __init__(self) -> None:
-        self.numbers = np.full(FIELDS, np.nan)
-        self.numbers[[COUNT, NORM, ZEROS, NANS, INFS]] = 0
-        self.histogram: Array | None = None
+    numbers: Array
+    low: int
+    """Exponent of the first bin."""
+    counts: Array
 
-    def add(self, array: Array, scale: float = 1.0) -> None:
-        """Take an array in; its values are `scale` times what counts, a power of two."""
-        numbers, histogram = _core.gradient_statistics(array, True)
-        new = np.array(numbers, np.float64)
+    def merged(self, other: Measurement) -> Measurement:
+        """Return the statistics of both sets of numbers taken together."""
+        if not len(other.counts):
+            return self._replace(numbers=_merged(self.numbers, other.numbers))
+        if not len(self.counts):
+            return other._replace(numbers=_merged(self.numbers, other.numbers))
+        low = min(self.low, other.low)
+        high = max(self.low + len(self.counts), other.low + len(other.counts))
+        counts = np.zeros(high - low, np.int64)
+        for part in (self, other):
+            counts[part.low - low : part.low - low + len(part.counts)] += part.counts
+        return Measurement(_merged(self.numbers, other.numbers), low, counts)
+
+
+def measured(arrays: list[Array], scales: Sequence[float]) -> list[Measurement]:
+    """Measure arrays, all in one call; their values are `scales`, powers of two, times what counts."""
+    numbers, where, counts = _core.gradient_statistics_of_all(arrays, True)
+    found = []
+    for row, (low, bins, at), scale in zip(numbers, where.tolist(), scales, strict=True):
         if scale != 1.0:
-            new[[NORM, RMS, MEAN, STD, MIN, MAX, LARGEST, SMALLEST]] /= scale
-            histogram = np.roll(histogram, -round(math.log2(scale)))
-        self.histogram = histogram if self.histogram is None else self.histogram + histogram
-        self.numbers = new if self.numbers[COUNT] == 0 else _merged(self.numbers, new)
-
-    @property
-    def nonfinite(self) -> bool:
-        """Whether there was a NaN or an infinity."""
-        return bool(self.numbers[NANS] + self.numbers[INFS] > 0)
+            row[[NORM, RMS, MEAN, STD, MIN, MAX, LARGEST, SMALLEST]] /= scale
+        found.append(Measurement(row, low - round(math.log2(scale)), counts[at : at + bins]))
+    return found
 
 
 def _merged(a: Array, b: Array) -> Array:
-    """Return the statistics of two sets of numbers taken together."""
+    """Return the numbers of two sets taken together."""
+    if a[COUNT] == 0 or b[COUNT] == 0:
+        return b.copy() if a[COUNT] == 0 else a.copy()
     found = a + b  # counts add up
     weights = np.array([s[COUNT] - s[NANS] - s[INFS] for s in (a, b)])
     total = weights.sum()
@@ -63,21 +74,41 @@ def _merged(a: Array, b: Array) -> Array:
     return found
 
 
+class Waiting(NamedTuple):
+    """An array that is to be measured."""
+
+    kind: str  # "error", "activation", "output" or "parameter"
+    name: str
+    array: Array
+    scale: float = 1.0
+
+
 class Step:
     """What was measured in one training step: by (kind, layer or parameter)."""
 
     def __init__(self) -> None:
+        self.waiting: list[Waiting] = []
         self.found: dict[tuple[str, str], Measurement] = {}
-        self.output_gradients: dict[str, float] = {}
         self.saturated: dict[str, float] = {}
         self.dead: dict[str, float] = {}
         self.updates: dict[str, tuple[float, float]] = {}
 
-    def measure(self, kind: str, name: str, array: Array, scale: float = 1.0) -> Measurement:
-        """Measure an array of a kind."""
-        measurement = self.found.setdefault((kind, name), Measurement())
-        measurement.add(array, scale)
-        return measurement
+    def settle(self) -> tuple[str, str] | None:
+        """Measure what is waiting; return kind and name of the first with a value that is not finite."""
+        items, self.waiting = self.waiting, []
+        first = None
+        results = measured([item.array for item in items], [item.scale for item in items])
+        for item, result in zip(items, results, strict=True):
+            key = item.kind, item.name
+            self.found[key] = self.found[key].merged(result) if key in self.found else result
+            if first is None and result.numbers[NANS] + result.numbers[INFS] > 0:
+                first = key
+        return first
+
+    def output_gradient(self, name: str) -> float:
+        """Return |dC/dy| of a layer; that of its error where nothing follows it but another layer."""
+        found = self.found.get(("output", name)) or self.found.get(("error", name))
+        return float(found.numbers[NORM]) if found else math.nan
 
 
 def chunk_of(steps: Sequence[tuple[int, Step]], layers: Sequence[str], parameters: Sequence[str]) -> dict[str, Array]:
@@ -94,18 +125,15 @@ def chunk_of(steps: Sequence[tuple[int, Step]], layers: Sequence[str], parameter
     for row, (_, step) in enumerate(steps):
         for entry, key in enumerate(order):
             measurement = step.found.get(key)
-            if measurement is None or measurement.histogram is None:
+            if measurement is None:
                 continue
             statistics[row, entry] = measurement.numbers
-            occupied = np.flatnonzero(measurement.histogram)
-            if occupied.size:
-                first, last = int(occupied[0]), int(occupied[-1]) + 1
-                where[row, entry] = first - _core.exponent_bias, last - first, offset
-                counts.append(measurement.histogram[first:last].astype(np.uint32))
-                offset += last - first
+            where[row, entry] = measurement.low, len(measurement.counts), offset
+            counts.append(measurement.counts.astype(np.uint32))
+            offset += len(measurement.counts)
         for i, name in enumerate(layers):
             stages[row, i, :3] = (
-                step.output_gradients.get(name, math.nan),
+                step.output_gradient(name),
                 step.saturated.get(name, math.nan),
                 step.dead.get(name, math.nan),
             )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell.watch.measurements import Waiting
 from gradwell.watch.units import ACTIVATIONS, Window, kind_of, saturated_of
 from gradwell.watch.watching import Watch
 
@@ -72,6 +73,17 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+class _Output(NamedTuple):
+    """What a layer gave, through its activation where it has one; `before`: what the activation read."""
+
+    name: str
+    activation: str
+    value: Any
+    version: int
+    before: Any
+    before_version: int
+
+
 class TorchWatch(Watch):
     """A watch on a PyTorch model: see `torch`."""
 
@@ -100,7 +112,8 @@ class TorchWatch(Watch):
         self._order: list[str] = []  # layers as they run
         self._latest: tuple[str, Any] | None = None  # the layer that ran last, and its output
         self._windows: dict[str, Window] = {}
-        self._before: dict[str, Any] = {}
+        self._before: list[tuple[str, Any, Any]] = []  # name, parameter, its values before the step
+        self._made: list[_Output] = []  # in this step, in order
         self._handles = [self._on(module) for module in self._names if self._is_leaf(module)]
         self._handles += [o.register_step_pre_hook(self._before_step) for o in optimizers]
         self._handles += [optimizers[-1].register_step_post_hook(self._after_step)] if optimizers else []
@@ -117,7 +130,8 @@ class TorchWatch(Watch):
             handle.remove()
         self._handles = []
         self._latest = None
-        self._before = {}
+        self._before = []
+        self._made = []
 
     def end_step(self) -> None:
         """End a step where no optimiser was given: gradients are measured as they are now."""
@@ -142,7 +156,7 @@ class TorchWatch(Watch):
             self._stages.append((name, kind_of(module)))
         if self._latest is not None and inputs and inputs[0] is not self._latest[1]:
             self._through_functions(self._latest, inputs[0])
-        self._look(name, "activation", module, value, "forward")
+        self._made.append(_Output(name, "", value, value._version, None, 0))
         value.register_hook(functools.partial(self._error, name))
         self._latest = (name, value)
 
@@ -151,15 +165,8 @@ class TorchWatch(Watch):
         for i, (layer, kind) in enumerate(self._stages):
             if layer == name and "+" not in kind and self._record is None:
                 self._stages[i] = (layer, f"{kind}+{activation}")
-        self._current.found.pop(("activation", name), None)
-        array = self._look(name, "activation", module, value, "forward")
-        if array is not None:
-            flat = saturated_of(activation, array)
-            if flat is not None:
-                self._current.saturated[name] = float(flat.mean()) if flat.size else float("nan")
-                window = self._windows.setdefault(name, Window())
-                window.add(flat)
-                self._current.dead[name] = window.share
+        last = self._made[-1]
+        self._made[-1] = _Output(name, activation, value, value._version, last.value, last.version)
         value.register_hook(functools.partial(self._output_gradient, name))
         self._latest = (name, value)
 
@@ -170,25 +177,13 @@ class TorchWatch(Watch):
         if tensor and value.numel() == output.numel() and value.grad_fn is not None:
             value.register_hook(functools.partial(self._output_gradient, name))
 
-    def _look(self, name: str, kind: str, module: Any, value: Any, phase: str) -> Array | None:
-        array = _array(value)
-        measurement = self._current.measure(kind, name, array)
-        if measurement.nonfinite:
-            self._blame(phase, name, type(module).__name__)
-        return array
-
     @_guarded
     def _error(self, name: str, gradient: Any) -> None:
-        measurement = self._current.measure("error", name, _array(gradient), self._scale())
-        if measurement.nonfinite:
-            after = self._order.index(name) + 1
-            self._blame("backward", self._order[after] if after < len(self._order) else None, "backward")
+        self._current.waiting.append(Waiting("error", name, _array(gradient), self._scale()))
 
     @_guarded
     def _output_gradient(self, name: str, gradient: Any) -> None:
-        size = float(np.linalg.norm(_array(gradient).astype(np.float64).ravel())) / self._scale()
-        known = self._current.output_gradients.get(name, 0.0)
-        self._current.output_gradients[name] = float(np.hypot(known, size))
+        self._current.waiting.append(Waiting("output", name, _array(gradient), self._scale()))
 
     def _scale(self) -> float:
         return float(self._scaler.get_scale()) if self._scaler is not None else 1.0
@@ -198,35 +193,69 @@ class TorchWatch(Watch):
         self._latest = None
         if not self.recording:
             return
+        known = {name for name, _, _ in self._before}
+        kept = []
         for name, parameters in self._owners.items():
             for what, parameter in parameters:
                 key = f"{name}.{what}"
                 if name in self._order and (key, name) not in self._parameters and self._record is None:
                     self._parameters.append((key, name))
-                if parameter.grad is None or key in self._before:
-                    continue
-                measurement = self._current.measure("parameter", key, _array(parameter.grad))
-                if measurement.nonfinite:
-                    self._blame("backward", name, "gradient")
-                self._before[key] = parameter.detach().clone()
+                if parameter.grad is not None and key not in known:
+                    self._current.waiting.append(Waiting("parameter", key, _array(parameter.grad)))
+                    kept.append((key, parameter))
+        if kept:
+            copies = self._torch._foreach_mul([p.detach() for _, p in kept], 1.0)
+            self._before += [(key, p, old) for (key, p), old in zip(kept, copies, strict=True)]
 
     @_guarded
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        for name, parameters in self._owners.items():
-            for what, parameter in parameters:
-                before = self._before.get(f"{name}.{what}")
-                if before is not None:
-                    step = float(self._torch.linalg.vector_norm((parameter.detach() - before).float()))
-                    size = float(self._torch.linalg.vector_norm(before.float()))
-                    self._current.updates[f"{name}.{what}"] = (step, size)
-                    if not np.isfinite(step) and np.isfinite(size):
-                        self._blame("update", name, "step")
-        self._before = {}
-        for name, _ in self._stages:  # without an activation behind it, a layer hands on what it makes
-            error = self._current.found.get(("error", name))
-            if error is not None:
-                self._current.output_gradients.setdefault(name, float(error.numbers[1]))
+        if self.recording:
+            self._settle()
         self._end_step()
+
+    def _settle(self) -> None:
+        """Measure what the step left: outputs in the order in which they were made, errors, gradients, updates."""
+        step, torch = self._current, self._torch
+        outputs = []
+        for made in self._made:
+            if made.value._version == made.version:  # else changed in place since: not what the layer gave
+                array = _array(made.value)
+                outputs.append(Waiting("activation", made.name, array))
+                self._look_at_units(made.name, made.activation, array)
+        step.waiting = outputs + step.waiting
+        self._name_origin(step.settle())
+        self._made = []
+        if self._before:
+            names, parameters, before = zip(*self._before, strict=True)
+            moves = torch._foreach_sub([p.detach() for p in parameters], list(before))
+            norms = torch.stack([*torch._foreach_norm(moves), *torch._foreach_norm(list(before))]).tolist()
+            for name, moved, size in zip(names, norms[: len(names)], norms[len(names) :], strict=True):
+                step.updates[name] = moved, size
+                if not np.isfinite(moved) and np.isfinite(size):
+                    self._blame("update", name.rsplit(".", 1)[0], "step")
+        self._before = []
+
+    def _look_at_units(self, name: str, activation: str, array: Array) -> None:
+        flat = saturated_of(activation, array)
+        if flat is not None:
+            self._current.saturated[name] = float(np.count_nonzero(flat)) / max(flat.size, 1)
+            window = self._windows.setdefault(name, Window())
+            window.add(flat)
+            self._current.dead[name] = window.share
+
+    def _name_origin(self, first: tuple[str, str] | None) -> None:
+        if first is None:
+            return
+        for made in self._made:  # an activation may hide what a layer made
+            for value, version in ((made.before, made.before_version), (made.value, made.version)):
+                if value is not None and value._version == version and not np.isfinite(_array(value)).all():
+                    return self._blame("forward", made.name, dict(self._stages).get(made.name, "forward"))
+        kind, name = first
+        if kind == "parameter":
+            self._blame("backward", name.rsplit(".", 1)[0], "gradient")
+        else:  # the layer that read it, on its way back
+            after = self._order.index(name) + 1
+            self._blame("backward", self._order[after] if after < len(self._order) else None, "backward")
 
 
 def _array(tensor: Any) -> Array:

@@ -15,6 +15,8 @@ from gradwell.nonfinite import NonFiniteError
 from gradwell.statistics import GradientRecord
 from gradwell.watch.measurements import Step, chunk_of, record_of
 
+AT_ONCE = 64  # steps that wait to be put into the record
+
 
 class Watch:
     """Measures a model of another framework while it trains, and changes nothing in it.
@@ -75,7 +77,9 @@ class Watch:
     def _end_step(self) -> None:
         if self._current.found:
             self._done.append((self.step, self._current))
-            self._current = Step()
+        self._current = Step()
+        if len(self._done) >= AT_ONCE:
+            _ = self.record  # takes them in
         self.step += 1
 
     def _failed(self, error: Exception) -> None:
