@@ -113,6 +113,7 @@ class TorchWatch(Watch):
         self._latest: tuple[str, Any] | None = None  # the layer that ran last, and its output
         self._windows: dict[str, Window] = {}
         self._before: list[tuple[str, Any, Any]] = []  # name, parameter, its values before the step
+        self._copies: dict[str, Any] = {}  # memory for that
         self._made: list[_Output] = []  # in this step, in order
         self._handles = [self._on(module) for module in self._names if self._is_leaf(module)]
         self._handles += [o.register_step_pre_hook(self._before_step) for o in optimizers]
@@ -131,6 +132,7 @@ class TorchWatch(Watch):
         self._handles = []
         self._latest = None
         self._before = []
+        self._copies = {}
         self._made = []
 
     def end_step(self) -> None:
@@ -203,9 +205,15 @@ class TorchWatch(Watch):
                 if parameter.grad is not None and key not in known:
                     self._current.waiting.append(Waiting("parameter", key, _array(parameter.grad)))
                     kept.append((key, parameter))
-        if kept:
-            copies = self._torch._foreach_mul([p.detach() for _, p in kept], 1.0)
-            self._before += [(key, p, old) for (key, p), old in zip(kept, copies, strict=True)]
+        if not kept:
+            return
+        copies = []
+        for key, parameter in kept:
+            if key not in self._copies or self._copies[key].shape != parameter.shape:
+                self._copies[key] = self._torch.empty_like(parameter, memory_format=self._torch.preserve_format)
+            copies.append(self._copies[key].detach())
+        self._torch._foreach_copy_(copies, [p.detach() for _, p in kept])
+        self._before += [(key, p, old) for (key, p), old in zip(kept, copies, strict=True)]
 
     @_guarded
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -227,8 +235,9 @@ class TorchWatch(Watch):
         self._made = []
         if self._before:
             names, parameters, before = zip(*self._before, strict=True)
-            moves = torch._foreach_sub([p.detach() for p in parameters], list(before))
-            norms = torch.stack([*torch._foreach_norm(moves), *torch._foreach_norm(list(before))]).tolist()
+            sizes = torch._foreach_norm(list(before))
+            torch._foreach_sub_(list(before), [p.detach() for p in parameters])
+            norms = [float(norm) for norm in (*torch._foreach_norm(list(before)), *sizes)]
             for name, moved, size in zip(names, norms[: len(names)], norms[len(names) :], strict=True):
                 step.updates[name] = moved, size
                 if not np.isfinite(moved) and np.isfinite(size):
