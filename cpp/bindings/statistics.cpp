@@ -28,8 +28,8 @@ py::object measure(const py::object& array, bool flush_denormals) {
   });
 }
 
-// Of many arrays at once: the numbers (arrays, 12), and for each histogram its lowest exponent, bins and where they begin
-// (arrays, 3) among the counts (bins of all).
+// Of many arrays at once: the numbers (arrays, 12), and for each histogram its lowest exponent, bins and where they
+// begin (arrays, 3) among the counts (bins of all).
 py::tuple measure_all(const py::list& arrays, bool flush_denormals) {
   constexpr const char* op = "gradient_statistics";
   struct Item {

@@ -14,7 +14,11 @@ def test_norms_by_layer_and_the_doctor():
     assert record.layers == list(arrays)
     assert list(record.steps) == [7]
     np.testing.assert_allclose(record.norm("weight")[0], [np.linalg.norm(a) for a in arrays.values()])
-    assert gw.diagnose(record).verdicts["nonfinite"] == "clear"
+    diagnosis = gw.diagnose(record)
+    assert diagnosis.verdicts["nonfinite"] == "clear"
+    assert (diagnosis["vanishing"].layers, diagnosis["vanishing"].factor) == (("layer0", "layer1", "layer2"), None)
+    assert diagnosis["vanishing"].evidence["log10_ratio"] == pytest.approx(-3, abs=0.1)
+    assert "weight gradient" in diagnosis["vanishing"].text
     arrays["layer2"][3, 3] = np.nan
     assert gw.diagnose(gw.watch.gradients(arrays))["nonfinite"].layer == "layer2"
 
@@ -53,3 +57,8 @@ def test_arrays_in_parts_are_measured_as_one(cut, spoil):
     np.testing.assert_allclose(parts.numbers, whole.numbers, rtol=1e-12)
     assert parts.low == whole.low
     np.testing.assert_array_equal(parts.counts, whole.counts)
+
+
+def test_too_few_layers_are_not_measured():
+    record = gw.watch.gradients({"a": np.ones(3), "b": np.ones(3)})
+    assert "fewer than two hidden layers" in gw.diagnose(record).not_measured["vanishing"]

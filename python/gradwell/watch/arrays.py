@@ -31,8 +31,8 @@ def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
     --------
     >>> import gradwell as gw
     >>> record = gw.watch.gradients({"first": np.full((3, 2), 1e-9), "second": np.ones((2, 2))})
-    >>> record.norm("weight").round(12)
-    array([[0., 2.]])
+    >>> record.norm("weight")[0, 1].item()
+    2.0
     """
     if not isinstance(arrays, Mapping):
         raise TypeError(f"[watch] arrays is of type {type(arrays).__name__}; needs a mapping from layers to gradients")

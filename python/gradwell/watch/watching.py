@@ -59,7 +59,7 @@ class Watch:
 
     def loss(self, value: Any) -> None:
         """Note the loss of the step, a number or an array of one; rules on the loss need it."""
-        self.losses.append(float(value))
+        self.losses.append(float(value.detach() if hasattr(value, "detach") else value))
 
     def diagnose(self) -> Diagnosis:
         """Return the doctor's verdict on the steps so far."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gradwell.doctor.case import Case, middle, windows
 from gradwell.doctor.finding import Finding
-from gradwell.doctor.illnesses.passage import at_fault, factors, onset, passage, place
+from gradwell.doctor.illnesses.passage import at_fault, factors, missing_passage, onset, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
 
@@ -27,7 +27,7 @@ class BatchNormalization(Rule):
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
         normed = any(kind.startswith("batchnorm") for kind in case.record.descriptions)
-        return super().missing(case) or (None if normed else "no batch normalisation")
+        return super().missing(case) or (missing_passage(case) if normed else "no batch normalisation")
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""

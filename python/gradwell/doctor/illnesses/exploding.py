@@ -9,7 +9,7 @@ import numpy as np
 
 from gradwell.doctor.case import Case, middle, windows
 from gradwell.doctor.finding import Finding
-from gradwell.doctor.illnesses.passage import at_fault, factors, onset, passage, place
+from gradwell.doctor.illnesses.passage import at_fault, factors, missing_passage, onset, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
 
@@ -30,7 +30,7 @@ class Exploding(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        return super().missing(case) or (None if len(case.trunk) > 1 else "fewer than two hidden layers")
+        return super().missing(case) or missing_passage(case)
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""

@@ -18,6 +18,8 @@ HALF = ("relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus"
 class Passage(NamedTuple):
     """Figures of the way back through the hidden layers."""
 
+    kind: str
+    """"error", or "weight" where only gradients of weights were measured, whose root mean squares then stand for it."""
     ratio: Array
     """log10 of first over last hidden layer's error norm (records,); NaN where the last's is 0."""
     gains: Array
@@ -29,21 +31,28 @@ class Passage(NamedTuple):
 
 
 def passage(case: Case) -> Passage | None:
-    """Measure it; None where there are fewer than two hidden layers."""
+    """Measure it; None where there are fewer than two hidden layers with gradients."""
     trunk = case.trunk
     record = case.record
     if len(trunk) < 2:
         return None
-    errors = logs(record.norm("error"))
+    kind = "error"
+    sizes = record.norm("error")
+    if not np.isfinite(sizes).any() and "weight" in record.kinds:
+        kind, sizes = "weight", record.rms("weight")
+        trunk = [i for i in trunk if np.isfinite(sizes[:, i]).any()]
+    if len(trunk) < 2 or not np.isfinite(sizes).any():
+        return None
+    errors = logs(sizes)
     first, last = trunk[0], trunk[-1]
     way = trunk[:-1]
     gains = np.full(errors.shape[1], np.nan)
     gains[way] = middle(errors[:, way] - errors[:, trunk[1:]])
-    ratio = np.where(record.norm("error")[:, last] > 0, errors[:, first] - errors[:, last], np.nan)
+    ratio = np.where(sizes[:, last] > 0, errors[:, first] - errors[:, last], np.nan)
     downward = float(middle(ratio)) < 0
     known = [i for i in way if np.isfinite(gains[i])]
     worst = min(known, key=lambda i: gains[i] if downward else -gains[i]) if known else first
-    return Passage(ratio, gains, worst, _expected(case, first, last))
+    return Passage(kind, ratio, gains, worst, _expected(case, first, last))
 
 
 def onset(where: Array) -> Array:
@@ -82,13 +91,20 @@ def _expected(case: Case, first: int, last: int) -> float:
         return float(np.log10(case.expected.error[first] / case.expected.error[last]))
 
 
-def place(case: Case, found: Passage, factor: str) -> str:
+def place(case: Case, found: Passage, factor: str | None) -> str:
     """Return the layer at fault: the weights that hand back a layer's error are those of the layer above."""
     above = case.record.above[found.worst]
     return case.layers[above if factor in ("weight", "norm") and above >= 0 else found.worst]
 
 
-def at_fault(parts: dict[str, float], downward: bool) -> str:
-    """Return the factor that did most of it."""
+def missing_passage(case: Case) -> str | None:
+    """Return why there is no passage, or None."""
+    return "fewer than two hidden layers with gradients" if passage(case) is None else None
+
+
+def at_fault(parts: dict[str, float], downward: bool) -> str | None:
+    """Return the factor that did most of it; None where none was measured."""
+    if not any(parts.values()):
+        return None
     choose = min if downward else max
     return choose(parts, key=lambda part: parts[part])

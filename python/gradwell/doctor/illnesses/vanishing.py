@@ -9,7 +9,7 @@ import numpy as np
 
 from gradwell.doctor.case import Case, middle
 from gradwell.doctor.finding import Finding
-from gradwell.doctor.illnesses.passage import at_fault, factors, passage, place
+from gradwell.doctor.illnesses.passage import Passage, at_fault, factors, missing_passage, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
 
@@ -31,7 +31,7 @@ class Vanishing(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        return super().missing(case) or (None if len(case.trunk) > 1 else "fewer than two hidden layers")
+        return super().missing(case) or missing_passage(case)
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
@@ -47,13 +47,10 @@ class Vanishing(Rule):
         layers = [case.layers[i] for i in case.trunk[:-1] if found.gains[i] < -TRAINABLE / len(case.trunk)]
         kinds = {description.rsplit("+", 1)[-1] for description in case.record.descriptions}
         usual = ("tanh", "relu") if "sigmoid" in kinds and factor == "derivative" else ("matching init", "lsuv")
-        expected = "" if math.isnan(found.expected) else f" (expected of the start: {10**-found.expected:.3g})"
         yield Finding(
             self.name,
             "severe" if level < -SEVERE else "warning",
-            f"The first hidden layer's error signal is {10**-level:.3g} times smaller than the last's{expected}; "
-            f"weights multiply it by {10 ** parts['weight']:.2g} on that way, derivatives by "
-            f"{10 ** parts['derivative']:.2g}.",
+            _text(found, level, parts),
             place(case, found, factor),
             tuple(layers),
             case.span(low),
@@ -67,3 +64,15 @@ class Vanishing(Rule):
             },
             remedies(*usual, "batchnorm", "residual", "adam"),
         )
+
+
+def _text(found: Passage, level: float, parts: dict[str, float]) -> str:
+    expected = "" if math.isnan(found.expected) else f" (expected of the start: {10**-found.expected:.3g})"
+    what = "error signal" if found.kind == "error" else "weight gradient"
+    text = f"The first hidden layer's {what} is {10**-level:.3g} times smaller than the last's{expected}"
+    if not any(parts.values()):
+        return f"{text}."
+    return (
+        f"{text}; weights multiply it by {10 ** parts['weight']:.2g} on that way, derivatives by "
+        f"{10 ** parts['derivative']:.2g}."
+    )
