@@ -337,6 +337,29 @@ def test_what_fails_in_measuring_stays_out_of_the_training(monkeypatch):
     assert all(isinstance(fault, ZeroDivisionError) for fault in watch.faults)
 
 
+def test_a_step_that_could_not_be_measured_ends_all_the_same(monkeypatch):
+    model = mlp(2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gw.watch.torch(model, optimizer) as watch:
+        with monkeypatch.context() as broken:
+            broken.setattr(type(watch), "_settle", lambda self: 1 / 0)
+            with pytest.warns(RuntimeWarning, match="a measurement failed"):
+                train(model, optimizer, 1)
+        train(model, optimizer, 2)
+    assert list(watch.record.steps) == [1, 2]
+    watch.end_step()
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_steps_that_are_not_measured_have_no_hooks():
+    model = mlp(2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gw.watch.torch(model, optimizer, every=3):
+        for hooked in (True, False, False, True):
+            assert any(module._forward_hooks for module in model.modules()) is hooked
+            train(model, optimizer, 1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_formats(dtype):
     model = mlp(2).to(dtype)

@@ -115,18 +115,32 @@ class TorchWatch(Watch):
         self._before: list[tuple[str, Any, Any]] = []  # name, parameter, its values before the step
         self._copies: dict[str, Any] = {}  # memory for that
         self._made: list[_Output] = []  # in this step, in order
-        self._handles = [self._on(module) for module in self._names if self._is_leaf(module)]
-        self._handles += [o.register_step_pre_hook(self._before_step) for o in optimizers]
+        self._leaves = [module for module in self._names if self._is_leaf(module)]
+        self._closed = False
+        self._on_modules: list[Any] = []  # handles of the hooks that only measured steps have
+        self._handles = [o.register_step_pre_hook(self._before_step) for o in optimizers]
         self._handles += [optimizers[-1].register_step_post_hook(self._after_step)] if optimizers else []
+        self._hook()
 
     def _is_leaf(self, module: Any) -> bool:
         return self._names[module] in self._owners or type(module).__name__ in ACTIVATIONS
 
-    def _on(self, module: Any) -> Any:
-        return module.register_forward_hook(self._after_forward)
+    def _hook(self) -> None:
+        """Put hooks on the modules if this step is measured, and take them off if it is not."""
+        if self.recording and not self._on_modules and not self._closed:
+            self._on_modules = [module.register_forward_hook(self._after_forward) for module in self._leaves]
+        elif not self.recording:
+            self._unhook()
+
+    def _unhook(self) -> None:
+        for handle in self._on_modules:
+            handle.remove()
+        self._on_modules = []
 
     def close(self) -> None:
         """Remove all hooks: the model is as it was."""
+        self._closed = True
+        self._unhook()
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -143,7 +157,7 @@ class TorchWatch(Watch):
     @_guarded
     def _after_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         value = output[0] if isinstance(output, tuple) and output else output
-        if not (self.recording and isinstance(value, self._torch.Tensor) and value.requires_grad):
+        if not (isinstance(value, self._torch.Tensor) and value.requires_grad):
             return
         name = self._names[module]
         if name in self._owners:
@@ -217,9 +231,13 @@ class TorchWatch(Watch):
 
     @_guarded
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self.recording:
-            self._settle()
-        self._end_step()
+        try:
+            if self.recording:
+                self._settle()
+        finally:
+            self._made, self._before = [], []
+            self._end_step()
+            self._hook()
 
     def _settle(self) -> None:
         """Measure what the step left: outputs in the order in which they were made, errors, gradients, updates."""
