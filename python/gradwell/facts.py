@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradwell import reference
+from gradwell import _core, reference
 from gradwell.layers import Layer
 from gradwell.network import Network
+from gradwell.statistics import QUANTITIES
 
 Array = NDArray[Any]
 
@@ -99,18 +100,19 @@ class Facts:
         )
 
 
-@np.errstate(invalid="ignore", over="ignore")
 def moments_of(parameters: Mapping[str, Array]) -> dict[str, Moments]:
-    """Return the moments of every parameter.
+    """Return the moments of every parameter, over its finite elements.
 
     Examples
     --------
     >>> moments_of({"0.weight": np.array([1.0, 3.0])})
     {'0.weight': Moments(mean=2.0, variance=1.0, size=2)}
     """
+    numbers, _, _ = _core.gradient_statistics_of_all(list(parameters.values()), False)
+    means, deviations = numbers[:, QUANTITIES.index("mean")], numbers[:, QUANTITIES.index("std")]
     return {
-        name: Moments(float(v.mean(dtype=np.float64)), float(v.var(dtype=np.float64)), v.size)
-        for name, v in parameters.items()
+        name: Moments(float(mean), float(deviation) ** 2, values.size)
+        for (name, values), mean, deviation in zip(parameters.items(), means, deviations, strict=True)
     }
 
 

@@ -11,7 +11,9 @@ from gradwell.doctor.finding import Finding
 from gradwell.doctor.illnesses.passage import HALF
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.facts import Moments
 
+EQUAL = 1e-14  # of the mean square: float32 tells values apart down to some 1e-15
 FAR = 3 / np.log(10)  # as in vanishing
 
 
@@ -34,11 +36,7 @@ class Initialization(Rule):
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
         assert case.facts is not None
-        equal = [
-            case.layers[i]
-            for i in case.trunk
-            if (m := case.facts.moments.get(f"{case.layers[i]}.weight")) is not None and m.size > 1 and m.variance == 0
-        ]
+        equal = [case.layers[i] for i in case.trunk if _is_equal(case.facts.moments.get(f"{case.layers[i]}.weight"))]
         if equal:
             yield Finding(
                 self.name,
@@ -77,6 +75,10 @@ class Initialization(Rule):
             {"expected_log10_ratio": change, "threshold": -FAR if change < 0 else 2.0, **about},
             remedies("matching init", "lsuv", "batchnorm", "residual"),
         )
+
+
+def _is_equal(moments: Moments | None) -> bool:
+    return moments is not None and moments.size > 1 and moments.variance <= EQUAL * moments.square
 
 
 def _factor(case: Case, change: float) -> str:
