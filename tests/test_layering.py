@@ -35,7 +35,7 @@ PYTHON_ROWS = (
         *{"statistics", "storage", "time_record", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},
-    {"report", "experiments"},
+    {"report", "experiments", "sklearn"},
     {"cli", "cli_train"},
     {"__init__", "__main__"},
 )

@@ -212,3 +212,16 @@ def test_a_missing_file_is_not_found(tmp_path, path):
 def test_no_code_is_ever_read_from_a_file():
     source = Path(storage.__file__).read_text()
     assert not [word for word in ("import pickle", "np.load", "eval(", "exec(") if word in source]
+
+
+def test_bytes_are_those_of_the_file_and_damaged_ones_are_refused(net, file):
+    content = storage.to_bytes(net)
+    assert content == file.read_bytes()
+    again = storage.from_bytes(content)
+    assert again.layers == net.layers
+    assert all(again.parameters[name].tobytes() == view.tobytes() for name, view in net.parameters.items())
+    for damaged in (b"", content[:7], content[:-1], content[:100]):
+        with pytest.raises(ValueError, match=r"\[load\] bytes: not a whole safetensors file"):
+            storage.from_bytes(damaged)
+    with pytest.raises(ValueError, match=r"\[load\] bytes: has no gradwell description"):
+        storage.from_bytes(b"\x02\x00\x00\x00\x00\x00\x00\x00{}")

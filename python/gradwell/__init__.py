@@ -71,7 +71,7 @@ _FROM = {
     "load": "gradwell.storage",
     "treat": "gradwell.doctor",
 }
-_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "theory", "watch")
+_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
 
 __all__ = [
     "ELU",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,7 +43,24 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     OSError
         The file cannot be written; what was there before is still there.
     """
-    from safetensors.numpy import save as to_bytes
+    write_atomically(Path(path), to_bytes(network))
+
+
+def to_bytes(network: Network) -> bytes:
+    """Return what `save` writes.
+
+    Raises
+    ------
+    ValueError
+        A layer or initializer that could not be made again: a class of one's own.
+
+    Examples
+    --------
+    >>> import gradwell as gw
+    >>> from_bytes(to_bytes(gw.mlp([4, 3, 2], seed=0)))
+    <Network 4 → dense+tanh 3 → dense 2; 23 parameters, float32>
+    """
+    from safetensors.numpy import save as tensors_to_bytes
 
     description = network.describe()
     for i, layer in enumerate(description["layers"]):
@@ -65,8 +84,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     tensors.update({f"kept/{name}": value for name, value in state["kept"].items()})
     if state["clip_state"]:
         tensors["clip"] = np.array(state["clip_state"])
-    content = to_bytes(tensors, metadata={"gradwell": json.dumps(about)})
-    write_atomically(Path(path), content)
+    return tensors_to_bytes(tensors, metadata={"gradwell": json.dumps(about)})
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -87,18 +105,47 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> gw.load(file)
     <Network 4 → dense+tanh 3 → dense 2; 23 parameters, float32>
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"[load] {file}: no such file")
+    with _whole(file), safe_open(file, framework="numpy") as content:
+        metadata = content.metadata() or {}
+        names = list(content.keys())
+        tensors = {name: content.get_tensor(name) for name in names} if "gradwell" in metadata else {}
+    return _network_of(file, metadata, names, tensors)
+
+
+def from_bytes(content: bytes) -> Network:
+    """Return the network that `to_bytes` gave the bytes of.
+
+    Raises
+    ------
+    ValueError
+        As in `load`.
+    """
+    from safetensors.numpy import load as tensors_of
+
+    file = Path("bytes")
+    with _whole(file):
+        tensors = dict(tensors_of(content))
+        end = 8 + int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8:end]).get("__metadata__", {})
+    return _network_of(file, metadata, list(tensors), tensors)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
-        with safe_open(file, framework="numpy") as content:
-            metadata = content.metadata() or {}
-            names = list(content.keys())
-            tensors = {name: content.get_tensor(name) for name in names} if "gradwell" in metadata else {}
+        yield
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"[load] {file}: not a whole safetensors file ({error})") from None
+
+
+def _network_of(file: Path, metadata: dict[str, str], names: list[str], tensors: dict[str, Any]) -> Network:
     if "gradwell" not in metadata:
         raise ValueError(f"[load] {file}: has no gradwell description; its tensors are {_list(names)}")
     about = _read_description(file, metadata["gradwell"])
