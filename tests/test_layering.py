@@ -14,7 +14,7 @@ in_the_repository = pytest.mark.skipif(
 
 # From the bottom up. A module imports its own row and those above it in this list, without cycles.
 PYTHON_ROWS = (
-    {"_core", "checks", "datasets"},
+    {"_core", "checks", "datasets", "parts"},
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
     {"mlp", "network"},
     {
@@ -32,7 +32,7 @@ PYTHON_ROWS = (
             "progress",
             "sampling",
         },
-        *{"statistics", "storage", "time_record", "trainer", "training"},
+        *{"record_parts", "runs", "statistics", "storage", "time_record", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},
     {"report", "experiments", "sklearn"},

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from gradwell import callbacks, datasets, doctor, initializers, reference, theory, watch
     from gradwell.doctor import diagnose, treat
     from gradwell.generation import generate
+    from gradwell.runs import load_run, save_run
     from gradwell.storage import load
     from gradwell.theory import forecast
 
@@ -69,6 +70,8 @@ _FROM = {
     "forecast": "gradwell.theory",
     "generate": "gradwell.generation",
     "load": "gradwell.storage",
+    "load_run": "gradwell.runs",
+    "save_run": "gradwell.runs",
     "treat": "gradwell.doctor",
 }
 _ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
@@ -137,9 +140,11 @@ __all__ = [
     "initializers",
     "kernels",
     "load",
+    "load_run",
     "mlp",
     "num_threads",
     "reference",
+    "save_run",
     "schedules",
     "set_num_threads",
     "theory",

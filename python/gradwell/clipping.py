@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell.checks import check_count, check_positive, check_share
+from gradwell.parts import array_part
 
 Array = NDArray[Any]
 
@@ -204,6 +205,29 @@ class ClipLedger:
         if len(rows):
             self._rows.append(rows)
             self._steps.append(first_step + np.arange(len(rows)))
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return steps (steps,) and what clipping did at each (steps, 3): see `from_arrays`."""
+        rows = np.concatenate(self._rows) if self._rows else np.zeros((0, 3))
+        return {"steps": self.steps.astype(np.int64), "rows": rows}
+
+    @classmethod
+    def from_arrays(cls, layers: Sequence[str], arrays: Mapping[str, Array]) -> ClipLedger:
+        """Return the ledger that `to_arrays` took apart; ValueError where it names no step or parameter there is."""
+        ledger = cls(layers)
+        steps = array_part(arrays, "steps", "int64", (None,))
+        rows = array_part(arrays, "rows", "float64", (len(steps), 3))
+        if not np.isin(rows[:, 2], np.arange(-1, len(layers))).all():
+            raise ValueError(f"rows name a parameter that is not among the {len(layers)} there are")
+        if len(steps) and ((np.diff(steps) <= 0).any() or steps[0] < 0):
+            raise ValueError("steps are not numbers from 0 up in growing order")
+        ledger._rows, ledger._steps = [rows], [steps]
+        return ledger
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the parameters whose gradients were clipped."""
+        return [str(name) for name in self._layers[:-1]]
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._rows)

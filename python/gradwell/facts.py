@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core, reference
-from gradwell.layers import Layer
+from gradwell.kernels import LOSSES
+from gradwell.layers import Layer, from_description
 from gradwell.network import Network
+from gradwell.parts import array_part, list_part, part
+from gradwell.record_parts import check_structure
 from gradwell.statistics import QUANTITIES
 
 Array = NDArray[Any]
@@ -97,6 +100,55 @@ class Facts:
             blind_loss(loss, _some(y), network.output_shape[-1]) if lengths is None else None,
             len(x),
             **{"batch_size": len(x), **training},
+        )
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what is said in words, ready for JSON, and the numbers as arrays: see `from_arrays`."""
+        about = {
+            "layers": [layer.describe() for layer in self.layers],
+            "input_shape": list(self.input_shape),
+            "stages": [list(stage) for stage in self.stages],
+            "loss": self.loss,
+            "parameters": list(self.moments),
+            "has_blind": self.blind is not None,
+            **{name: getattr(self, name) for name in ("samples", "batch_size", "optimizer", "clip")},
+        }
+        arrays = {
+            "moments": np.array([[m.mean, m.variance] for m in self.moments.values()]).reshape(-1, 2),
+            "sizes": np.array([m.size for m in self.moments.values()], np.int64),
+            "inputs": np.array(self.inputs, np.float64),
+            "blind": np.array(np.nan if self.blind is None else self.blind),
+            "learning_rate": np.array(self.learning_rate, np.float64),
+        }
+        return about, arrays
+
+    @classmethod
+    def from_arrays(cls, description: Any, arrays: Mapping[str, Array]) -> Facts:
+        """Return the facts that `to_arrays` took apart; ValueError where the parts do not fit one another."""
+        layers = tuple(from_description(layer) for layer in list_part(description, "layers", dict))
+        names = list_part(description, "parameters", str)
+        moments = array_part(arrays, "moments", "float64", (len(names), 2)).tolist()
+        sizes = array_part(arrays, "sizes", "int64", (len(names),)).tolist()
+        inputs = array_part(arrays, "inputs", "float64", (len(Inputs._fields),)).tolist()
+        blind = float(array_part(arrays, "blind", "float64", ()))
+        stages = list_part(description, "stages", list)
+        check_structure({"stages": stages, "parameters": [], "times": []})
+        loss = part(description, "loss", str)
+        if loss not in LOSSES:
+            raise ValueError(f'loss is "{loss}"; needs one of {", ".join(LOSSES)}')
+        return cls(
+            layers,
+            tuple(list_part(description, "input_shape", int)),
+            [tuple(stage) for stage in stages],
+            loss,
+            {n: Moments(*both, size) for n, both, size in zip(names, moments, sizes, strict=True)},
+            Inputs(*inputs),
+            blind if part(description, "has_blind", bool) else None,
+            part(description, "samples", int),
+            part(description, "batch_size", int),
+            part(description, "optimizer", dict, None),
+            float(array_part(arrays, "learning_rate", "float64", ())),
+            part(description, "clip", dict, None),
         )
 
 

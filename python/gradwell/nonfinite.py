@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell.parts import array_part, list_part, part
 from gradwell.statistics import QUANTITIES
+
+Array = NDArray[Any]
 
 
 class NonFiniteError(ArithmeticError):
@@ -39,6 +45,28 @@ class NonFiniteError(ArithmeticError):
         self.history: Any = None
         """What had been recorded before, set by `fit`."""
         super().__init__(self._text())
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what the error says, ready for JSON, and its statistics as one array: see `from_arrays`."""
+        about = {"step": self.step, "phase": self.phase, "layer": self.layer, "operation": self.operation}
+        numbers = [[statistics[q] for q in QUANTITIES] for statistics in self.values.values()]
+        table = np.array(numbers, np.float64).reshape(len(numbers), len(QUANTITIES))
+        return {**about, "values": list(self.values)}, {"statistics": table}
+
+    @classmethod
+    def from_arrays(cls, description: Any, arrays: Mapping[str, Array]) -> NonFiniteError:
+        """Return the error that `to_arrays` took apart; ValueError where the parts do not fit one another."""
+        names = list_part(description, "values", str)
+        table = array_part(arrays, "statistics", "float64", (len(names), len(QUANTITIES)))
+        if not np.isfinite(table[:, [QUANTITIES.index("nans"), QUANTITIES.index("infs")]]).all():
+            raise ValueError("statistics have no number of NaNs and infinities")
+        return cls(
+            part(description, "step", int),
+            part(description, "phase", str),
+            part(description, "layer", str, None),
+            part(description, "operation", str),
+            {name: tuple(row) for name, row in zip(names, table.tolist(), strict=True)},
+        )
 
     def _text(self) -> str:
         where = f" in layer {self.layer}" if self.layer is not None else ""

@@ -6,12 +6,14 @@ is. Quantities come as arrays (records, layers); NaN means not measured, never h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell.parts import part
+from gradwell.record_parts import check_arrays, check_loss_part, check_structure
 from gradwell.time_record import TimeRecord
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class GradientRecord:
         parameters: Sequence[tuple[str, int]],
         times: Sequence[tuple[Any, ...]] = (),
     ):
+        self._made_of = {"stages": stages, "parameters": parameters, "times": times}
         self.layers = [name for name, *_ in stages]
         self.descriptions = [kind for _, kind, *_ in stages]
         self.above = [above for *_, above in stages]
@@ -103,6 +106,23 @@ class GradientRecord:
         """Return an empty record of a network's layers."""
         program = network.program
         return cls(program.stages, program.parameter_stages, program.time_stages)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the record's structure, ready for JSON, and all it holds as arrays: see `from_arrays`."""
+        structure = {key: [list(entry) for entry in entries] for key, entries in self._made_of.items()}
+        self._joined("steps", (0,))
+        arrays = dict(self._chunks[0]) if self._chunks else {}
+        arrays |= {} if self.loss is None else {"loss": np.array(self.loss)}
+        return {**structure, "records": len(self), "has_loss": self.loss is not None}, arrays
+
+    @classmethod
+    def from_arrays(cls, description: Any, arrays: Mapping[str, Array]) -> GradientRecord:
+        """Return the record that `to_arrays` took apart; ValueError where the parts do not fit one another."""
+        record = cls(*check_structure(description))
+        record.loss = check_loss_part(description, arrays)
+        if part(description, "records", int):
+            record.append(check_arrays(description, arrays, len(QUANTITIES)))
+        return record
 
     def time(self, layer: int | str | None = None, direction: str = "forward") -> TimeRecord:
         """Return the record by step of the sequence of a recurrent layer; by default of the only one.
