@@ -8,24 +8,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from commands import refused, run
 
 import gradwell as gw
-from gradwell import cli, experiments
+from gradwell import experiments
 from gradwell.experiments import Check, Result, demo
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments):
-    """Run what is wrong use and return its message: one line, no traceback, nothing on stdout."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gradwell import startup  # before all else: it tells a failing import apart
+
+# isort: split
 from gradwell import kernels, schedules
 from gradwell._core import build_info, num_threads, set_num_threads
 from gradwell.callbacks import Callback, Checkpoint, EarlyStopping

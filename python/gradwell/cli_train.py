@@ -1,74 +1,51 @@
-"""What ``gradwell train`` does: read a table, train, and say what reached each layer.
+"""What ``gradwell train`` does: read a table, train, say what reached each layer, keep the run.
 
 Columns of a .csv or .npz file are brought to mean 0 and spread 1 for training, and so are targets that are
 values. The network that is saved takes the file's own units: the scaling is folded into its first and last
-weights.
+weights. The one in a run folder is as it was trained; the scales are among the run's settings.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import errno
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 import gradwell as gw
-from gradwell.losses import check_finite
+from gradwell import cli_settings
+from gradwell.cli_data import Prepared, fold, place, prepared, read
+from gradwell.cli_settings import Settings
 from gradwell.report.terminal import layer_table
+from gradwell.runs import check_folder
 
-Array = NDArray[Any]
-
-_MOST_CLASSES = 10_000
 _MOST_ROWS = 1000  # of the backward pass for the table
+_MOST_CLASSES = 20  # that are named one by one
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The options of ``gradwell train``."""
+class Destination(NamedTuple):
+    """Where the results go."""
 
-    data: str
-    target: str
-    hidden: str
-    activation: str
-    init: str | None
-    loss: str | None
-    normalization: str | None
-    dropout: float
-    optimizer: str
-    clip_norm: float | None
-    epochs: int
-    learning_rate: float | None
-    weight_decay: float
-    batch_size: int
-    validation: float
-    seed: int
-    save: Path | None
+    save: Path | None = None
+    run: Path | None = None
+    overwrite: bool = False
 
-
-class Table(NamedTuple):
-    """Rows to train on and rows held out; `scaled` where they are in units of their own."""
-
-    x: Array
-    y: Array
-    x_held: Array
-    y_held: Array
-    outputs: int
-    scaled: bool
-
-
-class Scale(NamedTuple):
-    """Mean and spread of each column."""
-
-    mean: Array
-    spread: Array
-
-    @classmethod
-    def of(cls, values: Array) -> Scale:
-        """Measure; a column that is the same throughout has spread 1."""
-        spread = values.std(axis=0, dtype=np.float64)
-        return cls(values.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))
+    def check(self) -> None:
+        """Raise now what would be raised after the training."""
+        if self.save is not None:
+            if self.save.suffix != ".safetensors":
+                raise ValueError(f"[train] save is {str(self.save)!r}; needs a name that ends with .safetensors")
+            if not self.save.parent.is_dir():
+                raise FileNotFoundError(f"[train] save: the folder {self.save.parent} does not exist")
+        if self.run is not None:
+            check_folder(self.run, self.overwrite)
+            there = next(folder for folder in (self.run, *self.run.absolute().parents) if folder.exists())
+            if not there.is_dir():
+                raise NotADirectoryError(f"[train] run: {there} is a file; needs a folder")
+            if not os.access(there, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
 class Outcome(NamedTuple):
@@ -77,39 +54,53 @@ class Outcome(NamedTuple):
     network: gw.Network
     history: gw.History
     record: gw.GradientRecord
-    rows: tuple[int, int]
-    loss: str
-    saved: Path | None
+    data: Prepared
+    by_class: dict[str, tuple[int, int]]
+    """For every named class, how many of the rows held out were right, and how many there are."""
+    to: Destination
 
     def figures(self) -> dict[str, float]:
-        """Return the last epoch's figures; for values the share of variance explained beside the loss."""
+        """Return the last epoch's figures."""
         last = {"loss": float(self.history.loss[-1])}
         last |= {name: float(values[-1]) for name, values in self.history.metrics.items()}
         return last
 
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Rows to train on, and rows held out."""
+        return len(self.data.table.x), len(self.data.table.x_held)
+
     def text(self) -> str:
-        """Return the last figures and the per-layer table."""
+        """Return the last figures, the per-layer table and the diagnosis."""
         shown = [
             f"{name.replace('_', ' ')} {f'{value:.2%}' if 'accuracy' in name else f'{value:.4g}'}"
             for name, value in self.figures().items()
         ]
-        lines = [f"{self.network}", f"{self.rows[0]} rows to train on, {self.rows[1]} held out; {self.loss}"]
+        lines = [f"{self.network}", f"{self.rows[0]} rows to train on, {self.rows[1]} held out; {self.data.loss}"]
         lines += [f"{self.history.epochs} epochs in {self.history.seconds:.1f} s: {', '.join(shown)}"]
+        if self.by_class:
+            named = [f"{name} {right} of {rows}" for name, (right, rows) in self.by_class.items()]
+            more = [f"and {len(named) - _MOST_CLASSES} more classes"] if len(named) > _MOST_CLASSES else []
+            lines.append(f"held out, right by class: {', '.join(named[:_MOST_CLASSES] + more)}")
         lines += self.history.clipping.summary().splitlines() if len(self.history.clipping) else []
         lines.append("")
         lines += ["What reaches each layer after training (the first line is nearest the input):", ""]
         lines.append(layer_table(self.record))
         lines += ["", str(gw.diagnose(self.history))]
-        if self.saved:
-            lines += ["", f"Saved to {self.saved}; gradwell.load reads it."]
+        if self.to.save:
+            lines += ["", f"Saved to {self.to.save}; gradwell.load reads it."]
+        if self.to.run:
+            lines += ["", f"Run kept in {self.to.run}; gradwell diagnose, treat, compare and report read it."]
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         """Return figures by epoch, and the gradients of every layer after training."""
         return {
             "network": repr(self.network),
-            "loss_name": self.loss,
+            "loss_name": self.data.loss,
             "rows": {"train": self.rows[0], "held_out": self.rows[1]},
+            "classes": self.data.table.classes,
+            "by_class": {name: {"right": right, "rows": rows} for name, (right, rows) in self.by_class.items()},
             "epochs": self.history.epochs,
             "seconds": self.history.seconds,
             "final": self.figures(),
@@ -118,140 +109,88 @@ class Outcome(NamedTuple):
             **({"clipping": self.history.clipping.to_dict()} if len(self.history.clipping) else {}),
             "gradients": self.record.to_dict(),
             "diagnosis": gw.diagnose(self.history).to_dict(),
-            "saved": str(self.saved) if self.saved else None,
+            "saved": str(self.to.save) if self.to.save else None,
+            "run": str(self.to.run) if self.to.run else None,
         }
 
 
-def train(settings: Settings, progress: bool | None) -> Outcome:
+def train(settings: Settings, to: Destination, progress: bool | None) -> Outcome:
     """Read, train, measure the gradients once more, save."""
-    widths = _widths(settings.hidden)
-    if settings.save is not None:
-        _check_save(settings.save)
-    table = read(settings)
-    values = table.y.dtype.kind == "f"
-    loss = settings.loss or ("mean_squared_error" if values else "softmax_cross_entropy")
-    x_scale = Scale.of(table.x) if table.scaled else None
-    y_scale = Scale.of(table.y) if table.scaled and values and not loss.endswith("cross_entropy") else None
-    inside = _apply(x_scale, table.x), _apply(y_scale, table.y)
-    held = (_apply(x_scale, table.x_held), _apply(y_scale, table.y_held)) if len(table.x_held) else None
-    net = gw.mlp(
-        [table.x.shape[1], *widths, table.outputs],
-        activation=settings.activation,
-        init=settings.init,
-        normalization=settings.normalization,
-        dropout=settings.dropout,
-        seed=settings.seed,
-    )
-    history = gw.fit(
-        net,
-        inside,
-        loss=loss,
-        optimizer=optimizer(settings),
-        clip=None if settings.clip_norm is None else gw.clip_by_norm(settings.clip_norm),
-        batch_size=min(settings.batch_size, len(table.x)),
-        epochs=settings.epochs,
-        validation=held,
-        seed=settings.seed,
-        progress=progress,
-    )
-    record = gw.gradients(net, inside[0][:_MOST_ROWS], inside[1][:_MOST_ROWS], loss=loss)
-    if settings.save is not None:
-        fold(net, x_scale, y_scale)
-        net.training_state = None  # its steps were taken on scaled columns
-        net.save(settings.save)
-    return Outcome(net, history, record, (len(table.x), len(table.x_held)), loss, settings.save)
+    cli_settings.widths(settings.hidden)
+    to.check()
+    data = prepared(settings, read(settings))
+    net = cli_settings.network(settings, data.table.x.shape[1], data.table.outputs)
+    how = {"optimizer": cli_settings.optimizer(settings), "clip": cli_settings.clip(settings)}
+    return trained(net, data, settings, how, to, progress)
 
 
-def optimizer(settings: Settings) -> Any:
-    """Return the optimiser by its name, with its usual learning rate where none is given."""
-    usual = {"sgd": 0.1, "momentum": 0.01, "adagrad": 0.01, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
-    if settings.optimizer not in usual:
-        raise ValueError(f"[train] optimizer is {settings.optimizer!r}; needs one of {', '.join(usual)}")
-    rate = usual[settings.optimizer] if settings.learning_rate is None else settings.learning_rate
-    decay = settings.weight_decay
-    if settings.optimizer in ("sgd", "momentum"):
-        return gw.SGD(rate, weight_decay=decay, momentum=0.9 if settings.optimizer == "momentum" else 0.0)
-    classes = {"adagrad": gw.Adagrad, "rmsprop": gw.RMSprop, "adam": gw.Adam, "adamw": gw.AdamW}
-    return classes[settings.optimizer](rate, **({"weight_decay": decay} if decay else {}))
-
-
-def read(settings: Settings) -> Table:
-    """Read the data, check it, and hold a share of the rows out."""
-    held: tuple[Array, Array] | None = None
-    if settings.data == "mnist":
-        digits = gw.datasets.mnist()
-        x, y, held = digits.train_images, digits.train_labels, (digits.test_images, digits.test_labels)
-    elif settings.data == "digits":
-        x, y = gw.datasets.digits()
-    else:
-        x, y = _read_file(settings)
-    check_finite("train", "x", x)
-    if y.dtype.kind == "f":
-        y = check_finite("train", "target", y.reshape(len(y), -1))
-        outputs = y.shape[1]
-    else:
-        outputs = _classes(y)
-    if held is None:
-        count = round(settings.validation * len(x))
-        if len(x) - count < 1:
-            raise ValueError(f"[train] {settings.data} has {len(x)} rows; needs at least one to train on")
-        order = np.random.default_rng(settings.seed).permutation(len(x))
-        held = x[order[:count]], y[order[:count]]
-        x, y = x[order[count:]], y[order[count:]]
-    return Table(x, y, held[0], held[1], outputs, settings.data not in ("digits", "mnist"))
-
-
-def fold(net: gw.Network, x_scale: Scale | None, y_scale: Scale | None) -> None:
-    """Rewrite the first and last layer so that the network takes and returns values in their own units."""
-    names = [name.removesuffix(".weight") for name in net.parameters if name.endswith(".weight")]
-    first, last = names[0], names[-1]
-    if x_scale is not None:
-        weight = net.parameters[f"{first}.weight"].astype(np.float64) / x_scale.spread[:, None]
-        net.parameters[f"{first}.bias"][...] = net.parameters[f"{first}.bias"] - x_scale.mean @ weight
-        net.parameters[f"{first}.weight"][...] = weight
-    if y_scale is not None:
-        net.parameters[f"{last}.weight"][...] = net.parameters[f"{last}.weight"] * y_scale.spread
-        net.parameters[f"{last}.bias"][...] = net.parameters[f"{last}.bias"] * y_scale.spread + y_scale.mean
-
-
-def _read_file(settings: Settings) -> tuple[Array, Array]:
-    kind = Path(settings.data).suffix.lower()
-    if kind == ".npz":
-        table = gw.datasets.load_npz(settings.data)
-    elif kind == ".csv":
-        text = settings.target
-        target: str | int = int(text) if text.lstrip("+-").isdecimal() else text
-        table = gw.datasets.load_csv(settings.data, target=target)
-    else:
-        raise ValueError(f"[train] data is {settings.data!r}; needs a .csv or .npz file, 'digits' or 'mnist'")
-    assert table.y is not None
-    return table.x.reshape(len(table.x), -1), table.y
-
-
-def _apply(scale: Scale | None, values: Array) -> Array:
-    """Return values in units of the spread about the mean, in their own dtype."""
-    return values if scale is None else ((values - scale.mean) / scale.spread).astype(values.dtype)
-
-
-def _classes(y: Array) -> int:
-    if y.ndim != 1 or not len(y) or y.min() < 0 or y.max() >= _MOST_CLASSES:
-        span = f"{y.min()} to {y.max()}" if y.size else "nothing"
-        raise ValueError(
-            f"[train] target holds integers {span} of shape {y.shape}; needs class numbers from 0 up, below "
-            f"{_MOST_CLASSES}, one a row (store values as floating point)"
+def trained(
+    net: gw.Network,
+    data: Prepared,
+    settings: Settings,
+    how: dict[str, Any],
+    to: Destination,
+    progress: bool | None,
+    remedies: tuple[str, ...] = (),
+) -> Outcome:
+    """Train a network; a fit that ends early leaves its run as well."""
+    about = run_settings(settings, data, remedies)
+    inside = data.inside
+    try:
+        history = gw.fit(
+            net,
+            inside,
+            loss=data.loss,
+            batch_size=min(settings.batch_size, len(data.table.x)),
+            epochs=settings.epochs,
+            validation=data.held,
+            seed=settings.seed,
+            stats=cli_settings.stats(settings),
+            progress=progress,
+            **how,
         )
-    return max(int(y.max()) + 1, 2)
+    except (gw.NonFiniteError, KeyboardInterrupt) as error:
+        before = getattr(error, "history", None)
+        if to.run is not None and before is not None:
+            gw.save_run(to.run, before, network=net, settings=about, overwrite=to.overwrite)
+        raise
+    record = gw.gradients(net, inside[0][:_MOST_ROWS], inside[1][:_MOST_ROWS], loss=data.loss)
+    by_class = _by_class(net, data)
+    if to.run is not None:
+        gw.save_run(to.run, history, network=net, settings=about, overwrite=to.overwrite)
+    if to.save is not None:
+        fold(net, data.x_scale, data.y_scale)
+        net.training_state = None  # its steps were taken on scaled columns
+        net.save(to.save)
+    return Outcome(net, history, record, data, by_class, to)
 
 
-def _widths(hidden: str) -> list[int]:
-    parts = [part.strip() for part in hidden.split(",") if part.strip()]
-    if any(not part.isdecimal() or int(part) < 1 for part in parts):
-        raise ValueError(f"[train] hidden is {hidden!r}; needs whole numbers of at least 1, such as 30,30")
-    return [int(part) for part in parts]
+def run_settings(settings: Settings, data: Prepared, remedies: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a run folder keeps of how it came about."""
+    table = data.table
+    return {
+        "made_by": cli_settings.MADE_BY,
+        "options": settings.to_dict(),
+        "loss": data.loss,
+        "data": {
+            "place": place(settings.data),
+            "sha256": table.sha256,
+            "rows": len(table.x),
+            "held_out": len(table.x_held),
+            "features": list(table.features),
+            "classes": None if table.classes is None else list(table.classes),
+        },
+        "scale": {name: scale and scale.to_dict() for name, scale in (("x", data.x_scale), ("y", data.y_scale))},
+        "remedies": list(remedies),
+    }
 
 
-def _check_save(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        raise ValueError(f"[train] save is {str(path)!r}; needs a name that ends with .safetensors")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"[train] save: the folder {path.parent} does not exist")
+def _by_class(net: gw.Network, data: Prepared) -> dict[str, tuple[int, int]]:
+    if data.table.classes is None or data.held is None or data.held[1].dtype.kind != "i":
+        return {}
+    x, y = data.held
+    right = net.predict(x).argmax(axis=1) == y
+    return {
+        name: (int(np.sum(right[y == number])), int(np.sum(y == number)))
+        for number, name in enumerate(data.table.classes)
+    }

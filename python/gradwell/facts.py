@@ -141,7 +141,7 @@ class Facts:
             tuple(list_part(description, "input_shape", int)),
             [tuple(stage) for stage in stages],
             loss,
-            {n: Moments(*both, size) for n, both, size in zip(names, moments, sizes, strict=True)},
+            {n: Moments(mean, var, size) for n, (mean, var), size in zip(names, moments, sizes, strict=True)},
             Inputs(*inputs),
             blind if part(description, "has_blind", bool) else None,
             part(description, "samples", int),

@@ -7,7 +7,7 @@ from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import FACTORS, SEVERITIES, Finding, Remedy
 from gradwell.doctor.registry import Rule, forget, rule, rules
 from gradwell.doctor.remedies import REMEDIES, remedies
-from gradwell.doctor.treatment import Treatment, treat
+from gradwell.doctor.treatment import NothingToTreatError, Treatment, treat
 from gradwell.doctor.trials import Outcome, Trial
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "NotApplicableError",
+    "NothingToTreatError",
     "Outcome",
     "Remedy",
     "Rule",

@@ -23,6 +23,10 @@ from gradwell.optimizers import Optimizer
 from gradwell.training import fit
 
 
+class NothingToTreatError(ValueError):
+    """The doctor found nothing wrong."""
+
+
 @dataclass(frozen=True)
 class Treatment:
     """What the trials came to.
@@ -178,7 +182,7 @@ def _chosen(found: Diagnosis, rule: str | None) -> Finding:
     wrong = [f for f in (*found.roots, *found.findings) if f.severity != "note" and f.remedies]
     if rule is None:
         if not wrong:
-            raise ValueError("[treat] the doctor found nothing wrong; there is nothing to treat")
+            raise NothingToTreatError("[treat] the doctor found nothing wrong; there is nothing to treat")
         return wrong[0]
     finding = found.get(rule)
     if finding is None:
