@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradwell.doctor.finding import SEVERITIES, Finding
+from gradwell.doctor.markup import markup
 
 WIDTH = 100
 
@@ -97,6 +98,10 @@ class Diagnosis:
     def to_json(self) -> str:
         """Return all of it as JSON."""
         return json.dumps(self.to_dict(), indent=2)
+
+    def to_html(self, level: int = 3) -> str:
+        """Return all of it as a fragment of HTML with headings of `level`: plain elements with classes, no style."""
+        return markup(self, level)
 
     def __str__(self) -> str:
         worst = [f.severity for f in self.findings if f.severity != "note"]

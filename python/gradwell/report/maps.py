@@ -1,0 +1,206 @@
+"""What the page and the figures show of a record as heat maps: norms, gains, histograms, gradients by time step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradwell.report.condensing import bounds_of, sums
+from gradwell.report.heat import (
+    MISSING,
+    Bar,
+    Picture,
+    gain_limit,
+    picture,
+    shade_css,
+    step_ticks,
+)
+from gradwell.report.pixels import data_uri, png
+from gradwell.report.scales import LEVELS, SEQUENTIAL, Tick, linear_ticks, placed, power, shades
+from gradwell.statistics import GradientRecord
+from gradwell.time_record import TimeRecord
+
+Array = NDArray[Any]
+
+PARTS: Final = {
+    "total": "Gain of each layer",
+    "weight": "Its weight part",
+    "derivative": "Its derivative part",
+    "norm": "Its normalisation part",
+    "skip": "What skip connections hand back",
+    "branch": "What branches hand back",
+}
+WORDS: Final = {
+    "error": "error signal ‖∂C/∂z‖",
+    "weight": "weight gradient ‖∂C/∂W‖",
+    "bias": "bias gradient ‖∂C/∂b‖",
+    "activation": "output ‖y‖",
+}
+HISTOGRAM_COLUMNS: Final = 160
+HISTOGRAM_ROWS: Final = 96
+_EMPTY = LEVELS + 1
+
+
+class Shown(NamedTuple):
+    """Magnitudes (records, layers), and where they were NaN or infinite; an exact 0 is 0, not measured NaN."""
+
+    values: Array
+    broken: Array
+
+
+def shown_kind(record: GradientRecord) -> str | None:
+    """Return the kind whose norms are shown: errors, or gradients of parameters where no errors were measured."""
+    for kind in ("error", *(k for k in record.kinds if k not in ("error", "activation"))):
+        if len(record) and np.isfinite(record.norm(kind)).any():
+            return kind
+    return None
+
+
+def norms(record: GradientRecord, kind: str) -> Shown:
+    """Return the norms of a kind."""
+    return Shown(record.norm(kind), _not_finite(record, kind))
+
+
+def gains(record: GradientRecord, part: str) -> Shown:
+    """Return a part of the gain; 0 where the error that it stands over is exactly 0."""
+    values = record.gain(part)
+    error = record.norm("error")
+    flat = np.isnan(values) & (error == 0) & (np.array(record.above) >= 0)
+    broken = _not_finite(record, "error") & ~np.isnan(values)
+    return Shown(np.where(flat & (part in ("total", "derivative")), 0.0, values), broken)
+
+
+def norm_map(record: GradientRecord, kind: str) -> Picture:
+    """Return the heat map layer by step of the norm of a kind."""
+    what = WORDS.get(kind, f"gradient of {kind}")
+    found = norms(record, kind)
+    title = f"Norm of the {what}"
+    return picture(title, found.values, record.steps, record.layers, what=what, broken=found.broken)
+
+
+def gain_maps(record: GradientRecord) -> list[Picture]:
+    """Return the heat maps of the gain and of each part of it that was measured, on one scale."""
+    found = {part: gains(record, part) for part in PARTS if _may_have(record, part)}
+    # Only some layers are followed by a normalisation or close a block: the others have no row there.
+    rows = {part: _rows_of(part, shown) for part, shown in found.items()}
+    found = {
+        part: Shown(shown.values[:, rows[part]], shown.broken[:, rows[part]])
+        for part, shown in found.items()
+        if np.isfinite(shown.values).any()
+    }
+    limit = gain_limit([shown.values for shown in found.values()])
+    return [
+        picture(
+            PARTS[part],
+            shown.values,
+            record.steps,
+            [record.layers[i] for i in rows[part]],
+            what="factor",
+            gain=True,
+            limit=limit,
+            broken=shown.broken,
+            most=600 if part == "total" else 300,
+        )
+        for part, shown in found.items()
+    ]
+
+
+def histogram_layers(record: GradientRecord) -> list[int]:
+    """Return the positions of the first, the middle and the last layer."""
+    count = len(record.layers)
+    return sorted({0, (count - 1) // 2, count - 1}) if count else []
+
+
+def histogram_maps(record: GradientRecord) -> Iterator[Picture]:
+    """Yield histograms over the steps of the outputs and of a gradient, for the first, middle and last layer."""
+    gradients = ("weight", "error", *(kind for kind in record.kinds if kind not in ("weight", "error", "activation")))
+    for layer in histogram_layers(record):
+        for choice in (("activation",), gradients):
+            for kind in choice:
+                exponents, counts = record.histogram(kind, layer) if kind in record.kinds else (np.zeros(0), None)
+                if exponents.size:
+                    yield histogram_map(record, kind, layer, exponents, counts)
+                    break
+
+
+def histogram_map(record: GradientRecord, kind: str, layer: int, exponents: Array, counts: Any) -> Picture:
+    """Return the share of a layer's elements in each binary exponent, over the steps."""
+    columns, lines = bounds_of(len(counts), HISTOGRAM_COLUMNS), bounds_of(len(exponents), HISTOGRAM_ROWS)
+    there = sums(sums(counts, columns).T, lines)[::-1]  # the largest on top
+    totals = there.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = there / totals
+    top = float(np.nanmax(share))
+    shade = 1 + np.nan_to_num(share / top) * (LEVELS - 2)
+    cells = np.where(there > 0, shade.round(), _EMPTY).astype(np.int64)
+    cells[:, totals == 0] = MISSING
+    colours = shades(SEQUENTIAL)
+    palette = np.column_stack([colours, np.full(len(colours), 255, np.uint8)])
+    palette = np.concatenate([palette, [[128, 128, 128, 90], [0, 0, 0, 0]]]).astype(np.uint8)
+    named = {"activation": "Outputs", "error": "Error signals"}
+    what = named.get(kind, f"{kind.replace('_', ' ').capitalize()} gradients")
+    title = f"{what} of layer {record.layers[layer]}"
+    values = [(float(e), power(int(e), 2)) for e in exponents if e % _every(len(exponents)) == 0]
+    marks: tuple[str, ...] = ("empty",) if (cells == MISSING).any() else ()
+    return Picture(
+        title,
+        f"{title}: shares of elements in binary exponents {exponents[0]} to {exponents[-1]}, over the steps.",
+        data_uri(png(cells, palette)),
+        168,
+        tuple(_middles(values, exponents)),
+        step_ticks(record.steps),
+        "magnitude",
+        "step",
+        Bar(shade_css(colours), tuple(placed(_percents(top), 0, top)), "share of the elements"),
+        marks,
+        _zeros(record, kind, layer),
+        wide=False,
+        hatched=False,
+    )
+
+
+def time_map(time: TimeRecord, quantity: str = "hidden") -> Picture:
+    """Return the heat map time step by training step of the gradient of the hidden state."""
+    values = time.norm(quantity)
+    names = [str(t) for t in range(values.shape[1])]
+    end = ", read from its end" if time.backward else ""
+    title = f"Layer {time.layer}: gradient of the state at each step of the sequence{end}"
+    return picture(title, values, time.steps, names, what=f"‖∂C/∂{quantity[0]}ₜ‖", rows="time step")
+
+
+def _may_have(record: GradientRecord, part: str) -> bool:
+    words = {"norm": "norm", "skip": "residual", "branch": "residual"}
+    return any(words.get(part, "") in description for description in record.descriptions)
+
+
+def _rows_of(part: str, shown: Shown) -> list[int]:
+    everywhere = part in ("total", "weight", "derivative")
+    return [
+        i for i, there in enumerate(np.asarray(np.isfinite(shown.values).any(axis=0)).tolist()) if there or everywhere
+    ]
+
+
+def _not_finite(record: GradientRecord, kind: str) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(record.nans(kind) + record.infs(kind) > 0)
+
+
+def _every(count: int) -> int:
+    return next(step for step in (1, 2, 4, 8, 16, 32, 64, 128, 256) if count / step <= 7)
+
+
+def _middles(values: list[tuple[float, str]], exponents: Array) -> list[Tick]:
+    low, count = float(exponents[0]), len(exponents)
+    return [Tick(round(100 - (value - low + 0.5) / count * 100, 2), text) for value, text in values]
+
+
+def _percents(top: float) -> list[tuple[float, str]]:
+    return [(value, f"{value:.0%}" if top > 0.05 else f"{value:.1%}") for value, _ in linear_ticks(0.0, top, 4)]
+
+
+def _zeros(record: GradientRecord, kind: str, layer: int) -> tuple[str, ...]:
+    zeros, count = np.nansum(record.zeros(kind)[:, layer]), np.nansum(record.get(kind, "count")[:, layer])
+    return (f"{zeros / count:.1%} of the elements are exactly 0 and not in the picture.",) if zeros else ()
