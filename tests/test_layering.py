@@ -32,7 +32,7 @@ PYTHON_ROWS = (
             "progress",
             "sampling",
         },
-        *{"record_parts", "runs", "statistics", "storage", "time_record", "trainer", "training"},
+        *{"record_parts", "record_rows", "runs", "statistics", "storage", "time_record", "trainer", "training"},
     },
     {"theory", "doctor", "watch"},
     {"report", "experiments", "sklearn"},

@@ -60,7 +60,7 @@ from gradwell.training import fit
 
 if TYPE_CHECKING:
     from gradwell import callbacks, datasets, doctor, initializers, reference, theory, watch
-    from gradwell.doctor import diagnose, treat
+    from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
     from gradwell.runs import load_run, save_run
     from gradwell.storage import load
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 __version__ = build_info()["version"]
 
 _FROM = {
+    "compare": "gradwell.doctor",
     "diagnose": "gradwell.doctor",
     "forecast": "gradwell.theory",
     "generate": "gradwell.generation",
@@ -132,6 +133,7 @@ __all__ = [
     "clip_by_layer_norm",
     "clip_by_norm",
     "clip_by_value",
+    "compare",
     "datasets",
     "diagnose",
     "doctor",

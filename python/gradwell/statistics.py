@@ -7,6 +7,7 @@ is. Quantities come as arrays (records, layers); NaN means not measured, never h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from gradwell.parts import part
 from gradwell.record_parts import check_arrays, check_loss_part, check_structure
+from gradwell.record_rows import selected
 from gradwell.time_record import TimeRecord
 
 if TYPE_CHECKING:
@@ -165,6 +167,12 @@ class GradientRecord:
 
     def __len__(self) -> int:
         return sum(len(chunk["steps"]) for chunk in self._chunks)
+
+    def __getitem__(self, key: int | slice) -> GradientRecord:
+        """Return the record of some rows, `record[-1]` or `record[::10]`: views, so that parts of a long one are cheap."""
+        part = copy(self)
+        part._chunks = selected(self._chunks, key)
+        return part
 
     def __repr__(self) -> str:
         span = f", steps {self.steps[0]} to {self.steps[-1]}" if len(self) else ""

@@ -126,7 +126,7 @@ class Trainer:
         if held != rule["name"]:
             raise ValueError(f"[fit] resume needs the same optimizer: it was {held} and is now {rule['name']}")
         self.schedule_state = before.get("schedule") or self.schedule_state
-        self.step = int(before["step"])
+        self.step = self.history.first_step = int(before["step"])
         self._epoch_sum, self._epoch_samples, self._epoch_correct = before["epoch"]
 
     def take_over(self, resume: bool) -> None:

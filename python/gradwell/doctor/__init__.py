@@ -2,9 +2,12 @@
 
 from gradwell.doctor.case import Case
 from gradwell.doctor.changes import NotApplicableError, Setup, applied
+from gradwell.doctor.compared import Comparison, Difference, Losses
+from gradwell.doctor.comparison import compare
 from gradwell.doctor.diagnosis import Diagnosis
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import FACTORS, SEVERITIES, Finding, Remedy
+from gradwell.doctor.given import Given
 from gradwell.doctor.registry import Rule, forget, rule, rules
 from gradwell.doctor.remedies import REMEDIES, remedies
 from gradwell.doctor.treatment import NothingToTreatError, Treatment, treat
@@ -15,8 +18,12 @@ __all__ = [
     "REMEDIES",
     "SEVERITIES",
     "Case",
+    "Comparison",
     "Diagnosis",
+    "Difference",
     "Finding",
+    "Given",
+    "Losses",
     "NotApplicableError",
     "NothingToTreatError",
     "Outcome",
@@ -26,6 +33,7 @@ __all__ = [
     "Treatment",
     "Trial",
     "applied",
+    "compare",
     "diagnose",
     "forget",
     "remedies",
