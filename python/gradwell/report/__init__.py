@@ -1,7 +1,9 @@
-"""How a gradient record is shown: as text in a terminal, as figures, and as a page."""
+"""How a gradient record is shown: in a terminal, as figures, as a page, and in files for other programs."""
 
+from gradwell.report.exports import export
 from gradwell.report.page import html, write
 from gradwell.report.plots import plot_norms
+from gradwell.report.tensorboard import tensorboard
 from gradwell.report.terminal import layer_table, text_table
 
-__all__ = ["html", "layer_table", "plot_norms", "text_table", "write"]
+__all__ = ["export", "html", "layer_table", "plot_norms", "tensorboard", "text_table", "write"]
