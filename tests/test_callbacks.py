@@ -8,6 +8,7 @@ import pytest
 import gradwell as gw
 from gradwell.callbacks import TrainingState
 from gradwell.history import History
+from gradwell.progress import Progress
 
 
 @pytest.fixture
@@ -263,3 +264,28 @@ def test_a_resumed_checkpoint_keeps_a_better_file(tmp_path):
     best = file.read_bytes()
     gw.fit(net, (x, y), optimizer=gw.SGD(50.0), epochs=4, resume=True, callbacks=[checkpoint()], **settings)
     assert file.read_bytes() == best
+
+
+def test_on_exit_comes_last_and_after_an_exception_too(net, data):
+    seen = []
+    fit(net, data, On(end=lambda state: seen.append("end"), exit=lambda state: seen.append(f"exit {state.step}")))
+    assert seen == ["end", "exit 30"]
+
+    def fail(state):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fit(net, data, On(epoch=fail, exit=lambda state: seen.append(f"exit {state.step}")), On(chunk=seen.append))
+    assert seen[-1] == "exit 6"
+    assert "end" not in seen[2:]
+
+
+def test_the_bar_makes_room_for_a_callback_that_draws(net, data, monkeypatch):
+    asked = []
+    monkeypatch.setattr("gradwell.training.Progress", lambda show, *rest: asked.append(show) or Progress(False, *rest))
+    drawing = On(chunk=lambda state: None)
+    drawing.shows_progress = True
+    fit(net, data, drawing)
+    fit(net, data, drawing, progress=True)
+    fit(net, data)
+    assert asked == [False, True, None]

@@ -52,10 +52,13 @@ class Callback:
     def on_end(self, state: TrainingState) -> Any:
         """After the last step, however the fit came to its end, but for an exception."""
 
+    def on_exit(self, state: TrainingState) -> Any:
+        """When all is over, after an exception too: what was opened is closed here."""
+
 
 def check_callbacks(callbacks: Iterable[Any]) -> list[Any]:
     """Return the callbacks as a list; raise TypeError for one alone, a class, or an object without any event."""
-    events = ("on_start", "on_chunk", "on_epoch", "on_end")
+    events = ("on_start", "on_chunk", "on_epoch", "on_end", "on_exit")
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"[fit] callbacks is of type {type(callbacks).__name__}; needs a list of callbacks")
     listeners = list(callbacks)

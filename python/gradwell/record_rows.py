@@ -46,6 +46,12 @@ def selected(chunks: list[dict[str, Array]], key: int | slice) -> list[dict[str,
     return found
 
 
+def histograms(chunk: dict[str, Array], entry: int) -> list[tuple[int, Array]]:
+    """Return the first exponent and the counts of one entry for each row of a chunk."""
+    rows = chunk["histograms"][:, entry].tolist()
+    return [(low, chunk["counts"][offset : offset + bins]) for low, bins, offset in rows]
+
+
 def _part(chunk: dict[str, Array], rows: slice) -> dict[str, Array]:
     part = {key: values if key == "counts" else values[rows] for key, values in chunk.items()}
     where = part["histograms"]

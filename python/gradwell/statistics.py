@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gradwell.parts import part
 from gradwell.record_parts import check_arrays, check_loss_part, check_structure
-from gradwell.record_rows import selected
+from gradwell.record_rows import histograms, selected
 from gradwell.time_record import TimeRecord
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class GradientRecord:
         return sum(len(chunk["steps"]) for chunk in self._chunks)
 
     def __getitem__(self, key: int | slice) -> GradientRecord:
-        """Return the record of some rows, `record[-1]` or `record[::10]`: views, so that parts of a long one are cheap."""
+        """Return the record of some rows, `record[-1]` or `record[::10]`: views, so that a part costs little."""
         part = copy(self)
         part._chunks = selected(self._chunks, key)
         return part
@@ -247,7 +247,7 @@ class GradientRecord:
         index = self._layer(layer)
         self.get(kind, "count")  # checks kind
         entry = self._entries[kind][index]
-        found = [_histograms(chunk, entry) for chunk in self._chunks] if entry >= 0 else []
+        found = [histograms(chunk, entry) for chunk in self._chunks] if entry >= 0 else []
         rows = [row for chunk in found for row in chunk]
         occupied = [row for row in rows if len(row[1])]
         if not occupied:
@@ -389,11 +389,6 @@ class GradientRecord:
         values = self._joined(key, (0, max(positions) + 1, field + 1))[:, :, field]
         columns = [values[:, i] if i >= 0 else np.full(len(values), np.nan) for i in positions]
         return np.stack(columns, axis=1)
-
-
-def _histograms(chunk: dict[str, Array], entry: int) -> list[tuple[int, Array]]:
-    rows = chunk["histograms"][:, entry].tolist()
-    return [(low, chunk["counts"][offset : offset + bins]) for low, bins, offset in rows]
 
 
 def _plain(values: Array) -> list[list[float | None]]:

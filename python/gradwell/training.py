@@ -73,7 +73,7 @@ def fit(
     seed, shuffle
         Each epoch's order is drawn from (seed, epoch); without shuffling it is the order of the data.
     progress
-        True shows a bar, False none, None one if stderr is a terminal.
+        True shows a bar, False none, None one if stderr is a terminal and no callback shows what goes on.
     callbacks
         Objects like `gradwell.callbacks.Callback`.
     nonfinite
@@ -108,6 +108,8 @@ def fit(
     last = epochs * trainer.steps_per_epoch
     last = last if max_steps is None else min(last, max_steps)
     state = TrainingState(network, trainer.history, trainer.step, trainer.step // trainer.steps_per_epoch)
+    if progress is None and any(getattr(listener, "shows_progress", False) for listener in listeners):
+        progress = False  # two that draw in one terminal would write over each other
     bar = Progress(progress, last, trainer.step)
     begun = time.perf_counter()
     try:
@@ -133,9 +135,15 @@ def fit(
     finally:
         trainer.history.seconds = time.perf_counter() - begun
         bar.close()
+        for listener in listeners:
+            getattr(listener, "on_exit", _nothing)(state)
     if state.reason is not None:
         trainer.history.stopped = state.reason
     return trainer.history
+
+
+def _nothing(state: TrainingState) -> None:
+    """Stand in for an event that a callback does not have."""
 
 
 def _call(listeners: list[Any], event: str, state: TrainingState) -> bool:

@@ -1,9 +1,10 @@
-"""How a gradient record is shown: in a terminal, as figures, as a page, and in files for other programs."""
+"""How a gradient record is shown: in a terminal, live too, as figures, as a page, and in files for other programs."""
 
 from gradwell.report.exports import export
+from gradwell.report.live import Live
 from gradwell.report.page import html, write
 from gradwell.report.plots import plot_norms
 from gradwell.report.tensorboard import tensorboard
 from gradwell.report.terminal import layer_table, text_table
 
-__all__ = ["export", "html", "layer_table", "plot_norms", "tensorboard", "text_table", "write"]
+__all__ = ["Live", "export", "html", "layer_table", "plot_norms", "tensorboard", "text_table", "write"]
