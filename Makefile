@@ -1,7 +1,7 @@
 # Every target works in a fresh clone with Python 3.10 or later (and its headers), make and a C++17 compiler with
 # OpenMP; all else comes from PyPI into .venv. C++ is rebuilt only where sources changed.
 #
-#   make demo       train the vanishing-gradient demo and draw it
+#   make demo       train a network that does not learn, diagnose it, cure it, and write figures and a report
 #   make test       run the tests and the examples of the docstrings (PYTEST_ARGS="tests/kernels -k dense" for some)
 #   make lint       formatting, style, types, and whether the stub of the compiled module is current
 #   make format     format Python and C++ in place
@@ -31,7 +31,7 @@ sources := pyproject.toml CMakeLists.txt $(cpp_files)
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
 
-demo: $(VENV)/.built $(VENV)/.extra-plot
+demo: $(VENV)/.built $(VENV)/.extra-plot $(VENV)/.extra-report
 	$(VENV)/bin/gradwell demo
 
 test: $(VENV)/.built-strict $(VENV)/.extra-test

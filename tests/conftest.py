@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from commands import done
 from hypothesis import settings
 
 settings.register_profile("gradwell", deadline=None, derandomize=True, print_blob=True)
@@ -54,3 +55,32 @@ LAYOUTS = {
 def relayout(request):
     """A function that lays an array's values out differently in memory."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def flowers(tmp_path_factory):
+    """A CSV file of three classes with names, that a small network tells apart."""
+    rng = np.random.default_rng(0)
+    rows = ["length,width,colour,kind"]
+    for name, middle in (("daisy", (1, 1, 5)), ("rose", (4, 1, 0)), ("tulip", (2, 6, 1))):
+        rows += [f"{a:.3f},{b:.3f},{c:.3f},{name}" for a, b, c in rng.normal(middle, 0.6, (60, 3))]
+    file = tmp_path_factory.mktemp("data") / "flowers.csv"
+    file.write_text("\n".join(rows) + "\n")
+    return file
+
+
+@pytest.fixture(scope="session")
+def healthy(flowers, tmp_path_factory):
+    """A run folder that nothing is wrong with."""
+    folder = tmp_path_factory.mktemp("runs") / "healthy"
+    done("train", flowers, "--target", "kind", "--hidden", "16x2", "--epochs", 40, "--run", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sick(tmp_path_factory):
+    """A run folder of a logistic network whose gradient vanishes."""
+    folder = tmp_path_factory.mktemp("runs") / "sick"
+    how = ("--hidden", "30x6", "--activation", "sigmoid", "--init", "nielsen", "--stats", "all", "--epochs", 6)
+    done("train", "digits", *how, "--run", folder)
+    return folder

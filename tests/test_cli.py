@@ -57,7 +57,10 @@ def test_info_as_text():
 def test_help_names_every_command():
     result = run("--help")
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in ("demo", "train", "reproduce", "info"))
+    assert all(
+        name in result.stdout
+        for name in ("demo", "train", "diagnose", "treat", "compare", "report", "reproduce", "info")
+    )
 
 
 @pytest.mark.parametrize("arguments", [["reproduce"], ["reproduce", "nonsense"]])
@@ -124,8 +127,9 @@ def test_demo(monkeypatch, tmp_path):
     result = run("demo", "--json", "--output", tmp_path)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert [network["network"] for network in found["networks"]] == ["sigmoid, nielsen weights", "tanh, glorot weights"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert found["networks"][0]["network"] == "as it was: logistic units"
+    assert found["networks"][1]["network"] == f"treated: {found['treatment']['winner']}"
+    assert len(list(tmp_path.iterdir())) == len(found["figures"]) + (found["report"] is not None)
     assert json.loads(run("demo", "--json", "--no-figures").stdout)["figures"] == []
 
 

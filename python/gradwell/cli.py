@@ -79,12 +79,12 @@ def _options(
 @app.command()
 def demo(
     as_json: Json = False,
-    output: Annotated[Path, typer.Option(help="Folder for the two figures.")] = Path(),
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw nothing.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for two figures and the report.")] = Path(),
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Write no files.")] = False,
 ) -> None:
-    """See the front layers of a deep network starve.
+    """See a network that does not learn diagnosed, treated and cured.
 
-    Trains a logistic network and a healthier one on the built-in digits, in seconds.
+    Trains on the built-in digits, says why the front layers starve, tries remedies and proves the best; in seconds.
     """
     from gradwell.experiments import demo as demonstration
 

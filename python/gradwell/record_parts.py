@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,27 @@ Array = NDArray[Any]
 
 _FARTHEST = 4096  # binary exponents of float64 end at 1024; measurements of scaled gradients go somewhat beyond
 _STAGE_FIELDS, _PARAMETER_FIELDS = 5, 2
+
+
+def apart(
+    made_of: Mapping[str, Any], chunks: Sequence[dict[str, Array]], loss: float | None
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return what a record is made of and its one chunk as `together` takes them."""
+    structure = {key: [list(entry) for entry in entries] for key, entries in made_of.items()}
+    arrays = {**(chunks[0] if chunks else {}), **({} if loss is None else {"loss": np.array(loss)})}
+    records = len(chunks[0]["steps"]) if chunks else 0
+    return {**structure, "records": records, "has_loss": loss is not None}, arrays
+
+
+def together(
+    description: Any, arrays: Mapping[str, Array], quantities: int
+) -> tuple[tuple[list[Any], list[Any], list[Any]], dict[str, Array], float | None]:
+    """Return structure, chunk and loss of a record; ValueError where the parts do not fit one another."""
+    structure = check_structure(description)
+    loss = float(array_part(arrays, "loss", "float64", ())) if part(description, "has_loss", bool) else None
+    if not part(description, "records", int):
+        return structure, {"steps": np.zeros(0, np.int64)}, loss
+    return structure, check_arrays(description, arrays, quantities), loss
 
 
 def check_structure(description: Any) -> tuple[list[Any], list[Any], list[Any]]:
@@ -77,10 +98,3 @@ def check_arrays(description: Any, arrays: Mapping[str, Array], quantities: int)
     if not (within & (offset <= len(found["counts"]) - bins)).all():
         raise ValueError("histograms point outside counts")
     return found
-
-
-def check_loss_part(description: Any, arrays: Mapping[str, Array]) -> float | None:
-    """Return the loss of a record made by one pass, or None where there is none."""
-    if not part(description, "has_loss", bool):
-        return None
-    return float(array_part(arrays, "loss", "float64", ()))

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradwell.parts import part
-from gradwell.record_parts import check_arrays, check_loss_part, check_structure
+from gradwell.record_parts import apart, together
 from gradwell.record_rows import histograms, selected
 from gradwell.time_record import TimeRecord
 
@@ -111,19 +110,16 @@ class GradientRecord:
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the record's structure, ready for JSON, and all it holds as arrays: see `from_arrays`."""
-        structure = {key: [list(entry) for entry in entries] for key, entries in self._made_of.items()}
         self._joined("steps", (0,))
-        arrays = dict(self._chunks[0]) if self._chunks else {}
-        arrays |= {} if self.loss is None else {"loss": np.array(self.loss)}
-        return {**structure, "records": len(self), "has_loss": self.loss is not None}, arrays
+        return apart(self._made_of, self._chunks, self.loss)
 
     @classmethod
     def from_arrays(cls, description: Any, arrays: Mapping[str, Array]) -> GradientRecord:
         """Return the record that `to_arrays` took apart; ValueError where the parts do not fit one another."""
-        record = cls(*check_structure(description))
-        record.loss = check_loss_part(description, arrays)
-        if part(description, "records", int):
-            record.append(check_arrays(description, arrays, len(QUANTITIES)))
+        structure, chunk, loss = together(description, arrays, len(QUANTITIES))
+        record = cls(*structure)
+        record.loss = loss
+        record.append(chunk)
         return record
 
     def time(self, layer: int | str | None = None, direction: str = "forward") -> TimeRecord:

@@ -12,6 +12,7 @@ from commands import done, refused, run, told
 
 import gradwell as gw
 from gradwell import cli_settings
+from gradwell.progress import Progress
 
 
 def test_names_of_classes_are_kept_and_used(flowers, tmp_path):
@@ -83,6 +84,19 @@ def test_a_training_that_fails_leaves_its_run(flowers, tmp_path):
     text = done("diagnose", tmp_path / "run", code=1)
     assert "nonfinite" in text
     assert "ended early: [fit] step" in text
+
+
+def test_a_training_that_is_interrupted_leaves_its_run(tmp_path, monkeypatch):
+    def interrupted(self, steps, history, losses):
+        if len(history.step_loss) > 100:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "advance", interrupted)
+    result = run("train", "digits", "--epochs", 9, "--run", tmp_path / "run")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "gradwell: interrupted\n")
+    history = gw.load_run(tmp_path / "run").history
+    assert history.stopped == "interrupted"
+    assert 100 < len(history.step_loss) < 459
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from gradwell.checks import check_count
 from gradwell.clipping import Clip
 from gradwell.doctor.changes import NotApplicableError, Setup, applied
-from gradwell.doctor.diagnosis import Diagnosis
+from gradwell.doctor.diagnosis import WIDTH, Diagnosis
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import Finding, Remedy
 from gradwell.doctor.trials import Job, Trial, jobs_of, run, skipped
@@ -79,16 +80,18 @@ class Treatment:
         return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:
-        lines = [f"{self.finding.severity}: {self.finding.rule.replace('_', ' ')}. {self.finding.text}", ""]
-        lines.append(f"{'':52} {'gone':>7} {'loss':>10} {'± seeds':>9}")
+        found = f"{self.finding.severity}: {self.finding.rule.replace('_', ' ')}. {self.finding.text}"
+        lines = [*textwrap.wrap(found, WIDTH), ""]
+        width = max(len(trial.remedy.name if trial.remedy else "") for trial in (self.untreated, *self.trials)) + 2
+        lines.append(f"  {'':{width}} {'gone':>7} {'loss':>10} {'± seeds':>9}")
         for trial in (self.untreated, *self.trials):
             name = trial.remedy.name if trial.remedy else "untreated"
             if trial.skipped is not None:
-                lines.append(f"  {name:50} not tried: {trial.skipped}")
+                lines.append(f"  {name:{width}} not tried: {trial.skipped}")
                 continue
             anew = " *" if trial.drawn_anew else ""
             share = f"{sum(o.gone for o in trial.outcomes)} of {len(trial.outcomes)}"
-            lines.append(f"  {name + anew:50} {share:>7} {trial.loss:>10.4g} {trial.spread:>9.2g}")
+            lines.append(f"  {name + anew:{width}} {share:>7} {trial.loss:>10.4g} {trial.spread:>9.2g}")
         if any(trial.drawn_anew for trial in self.trials):
             lines.append("* starts from new weights, drawn from each seed")
         winner = self.winner

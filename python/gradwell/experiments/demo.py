@@ -1,7 +1,7 @@
-"""The demonstration: a logistic network whose front layers hardly learn, and one without that problem.
+"""The demonstration: a logistic network that does not learn is trained, diagnosed, treated, and trained again.
 
-Both have four hidden layers of 30 units, see the same 1,500 of the built-in digits in the same order, and train
-with the same loss and learning rate; activation and initial weights are the only difference.
+It has four hidden layers of 30 units and sees 1,500 of the built-in digits. What the trials say helps is the only
+difference between the two trainings: digits, their order, loss and number of steps are the same.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 import gradwell as gw
 from gradwell.datasets import digits
-from gradwell.report import plots
-from gradwell.report.terminal import bars, layer_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from gradwell.doctor import Diagnosis, Treatment
+from gradwell.experiments import demo_figures, demo_story
+from gradwell.report.terminal import bars
 
 SIZES: Final = [64, 30, 30, 30, 30, 10]
 TRAIN: Final = 1500
 EPOCHS: Final = 60
+BATCH: Final = 10
 LOSS: Final = "sigmoid_cross_entropy"
 RATE: Final = 0.1
-RECIPES: Final = {"logistic": ("sigmoid", "nielsen"), "healthier": ("tanh", "glorot")}
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,9 @@ class Trained:
     """One network of the demonstration: its gradients before training, and how training went."""
 
     title: str
+    what: str
+    """What is particular about it."""
+    network: gw.Network
     before: gw.GradientRecord
     history: gw.History
     seconds: float
@@ -51,20 +52,42 @@ class Trained:
         """How many times larger the last hidden layer's error signal is than the first's, before training."""
         return float(self.before.ratio("error")[0])
 
+    @property
+    def first_gradient(self) -> float:
+        """Median over all training steps of the first layer's weight gradient."""
+        return float(np.median(self.history.gradients.norm("weight")[:, 0]))
+
     def as_json(self) -> dict[str, Any]:
         """Return the figures of this network."""
         metrics = self.history.metrics
         return {
-            "network": self.title,
+            "network": f"{self.title}: {self.what}",
             "layers": self.before.layers,
             "error_norm": self.before.norm("error")[0].tolist(),
             **{f"gain_{part}": _known(self.before.gain(part)[0]) for part in ("total", "weight", "derivative")},
             "last_over_first": self.slowness,
             "median_last_over_first_in_training": float(np.median(self.history.gradients.ratio("error"))),
+            "median_first_layer_gradient": self.first_gradient,
             "loss": self.history.loss.tolist(),
             "validation_accuracy": metrics["validation_accuracy"].tolist(),
             "seconds": self.seconds,
         }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that the demonstration came to."""
+
+    sick: Trained
+    diagnosis: Diagnosis
+    cure: Treatment
+    treated: Trained | None
+    """None where nothing that was tried helped."""
+
+    @property
+    def trained(self) -> list[Trained]:
+        """The networks, as it was first."""
+        return [self.sick, *([self.treated] if self.treated else [])]
 
 
 class _LiveNorms:
@@ -93,38 +116,41 @@ class _LiveNorms:
         self.lines = len(lines)
 
 
-def train(recipe: str, epochs: int = EPOCHS, live: TextIO | None = None) -> Trained:
-    """Train one of `RECIPES` on the digits."""
-    activation, init = RECIPES[recipe]
-    x, y = digits()
-    order = np.random.default_rng(0).permutation(len(x))
-    inside, outside = order[:TRAIN], order[TRAIN:]
-    net = gw.mlp(SIZES, activation=activation, init=init, seed=0)
-    before = gw.gradients(net, x[inside], y[inside], loss=LOSS)
+def sick() -> gw.Network:
+    """Return the network that does not learn: logistic units, standard-normal biases, weights of variance 1/fan-in."""
+    return gw.mlp(SIZES, activation="sigmoid", init="nielsen", seed=0)
+
+
+def train(
+    network: gw.Network, title: str, what: str, epochs: int = EPOCHS, live: TextIO | None = None, **settings: Any
+) -> Trained:
+    """Train a network on the digits; `settings` are those of `fit` that a remedy may have changed."""
+    x, y, unseen, wanted = _split()
+    before = gw.gradients(network, x, y, loss=LOSS)
     begun = time.perf_counter()
     history = gw.fit(
-        net,
-        (x[inside], y[inside]),
+        network,
+        (x, y),
         loss=LOSS,
-        optimizer=gw.SGD(RATE),
-        batch_size=10,
+        batch_size=BATCH,
         epochs=epochs,
-        validation=(x[outside], y[outside]),
+        validation=(unseen, wanted),
         stats=True,
         seed=0,
         progress=False,
         callbacks=[_LiveNorms(live, epochs)] if live else [],
+        **settings,
     )
-    return Trained(f"{activation}, {init} weights", before, history, time.perf_counter() - begun)
+    return Trained(title, what, network, before, history, time.perf_counter() - begun)
 
 
 def run(folder: Path | None, *, epochs: int = EPOCHS, quiet: bool = False) -> dict[str, Any]:
-    """Train both networks, print what was seen, and save two figures.
+    """Train, diagnose, treat and train again; say what is seen, and save two figures and a report.
 
     Parameters
     ----------
     folder
-        Where the figures go; None draws none.
+        Where the files go; None writes none.
     epochs
         Passes over the 1,500 digits.
     quiet
@@ -133,85 +159,76 @@ def run(folder: Path | None, *, epochs: int = EPOCHS, quiet: bool = False) -> di
     Returns
     -------
     dict
-        The figures of both networks and the files written, ready for JSON.
+        The figures of both networks, the diagnosis, the trials, and the files written, ready for JSON.
     """
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(text, flush=True)
+
     live = sys.stdout if not quiet and sys.stdout.isatty() else None
-    shown = []
-    for recipe in RECIPES:
-        if not quiet:
-            activation, init = RECIPES[recipe]
-            shape = "-".join(map(str, SIZES))
-            print(f"\nThe {recipe} network: {shape}, {activation} units, {init} weights")
-        trained = train(recipe, epochs, live)
-        shown.append(trained)
-        if not quiet:
-            print(f"\nBefore training, over all {TRAIN} digits (layer 0 is nearest the input):\n")
-            print(layer_table(trained.before))
-            print(f"\n{epochs} epochs in {trained.seconds:.1f} s: {trained.accuracy:.1%} of unseen digits right.")
-    files = _save_figures(folder, shown, quiet) if folder else []
-    if not quiet:
-        print("\n" + closing(*shown))
-    return {"networks": [trained.as_json() for trained in shown], "figures": [str(file) for file in files]}
-
-
-def closing(slow: Trained, healthy: Trained) -> str:
-    """Say in three sentences what was measured."""
-    gains = slow.before.gain("derivative")[0][:-1], slow.before.gain("weight")[0][:-1]
-    derivative, weight = (float(np.exp(np.mean(np.log(gain)))) for gain in gains)
-    which = "activation's derivative" if derivative < weight else "weights"
-    return (
-        f"Before training, the last hidden layer's error signal is {slow.slowness:.3g} times the first's in the\n"
-        f"{slow.title} network, and {healthy.slowness:.3g} times in the {healthy.title} network.\n"
-        f"A layer of the first network passes back {weight * derivative:.2f} of it on average: weights {weight:.2f} × "
-        f"derivative {derivative:.2f};\nwhat shrinks it is the {which}.\n"
-        f"After the same {slow.history.epochs} epochs they get {slow.accuracy:.1%} and {healthy.accuracy:.1%} of "
-        "unseen digits right."
+    say(demo_story.opening(SIZES, TRAIN))
+    ill = train(sick(), "as it was", "logistic units", epochs, live, optimizer=gw.SGD(RATE))
+    say(demo_story.illness(ill, TRAIN))
+    diagnosis = gw.diagnose(ill.history)
+    say(demo_story.verdict(diagnosis))
+    x, y, *_ = _split()
+    cure = gw.treat(
+        sick(),
+        (x, y),
+        loss=LOSS,
+        optimizer=gw.SGD(RATE),
+        batch_size=BATCH,
+        progress=False if quiet else None,
     )
+    say(demo_story.trials(cure))
+    treated = None
+    if cure.winner is not None and cure.winner.remedy is not None:
+        treated = train(cure.network, "treated", cure.winner.remedy.name, epochs, live, **cure.settings)
+        say(demo_story.proof(ill, treated, TRAIN))
+    shown = Shown(ill, diagnosis, cure, treated)
+    figures, report = _write(folder, shown, say) if folder else ([], None)
+    say(demo_story.closing(shown))
+    return {
+        "networks": [trained.as_json() for trained in shown.trained],
+        "diagnosis": diagnosis.to_dict(),
+        "treatment": cure.to_dict(),
+        "code": cure.code,
+        "figures": [str(file) for file in figures],
+        "report": str(report) if report else None,
+    }
+
+
+def _split() -> tuple[NDArray[Any], ...]:
+    """Return digits and labels to train on, and those held back."""
+    x, y = digits()
+    order = np.random.default_rng(0).permutation(len(x))
+    inside, outside = order[:TRAIN], order[TRAIN:]
+    return x[inside], y[inside], x[outside], y[outside]
+
+
+def _write(folder: Path, shown: Shown, say: Any) -> tuple[list[Path], Path | None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    figures, report = [], None
+    say("")
+    try:
+        figures = demo_figures.save(folder, shown.trained)
+        say("Figures: " + ", ".join(map(str, figures)))
+    except ImportError as error:
+        say(f"No figures: {error}")
+    try:
+        report = gw.report.write(
+            folder / "demo-report.html",
+            shown.sick.history,
+            network=shown.sick.network,
+            treatment=shown.cure,
+            title="The network that does not learn",
+        )
+        say(f"Report:  {report} (open it in a browser)")
+    except ImportError as error:
+        say(f"No report: {error}")
+    return figures, report
 
 
 def _known(values: NDArray[Any]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _save_figures(folder: Path, shown: list[Trained], quiet: bool) -> list[Path]:
-    try:
-        figures = {"demo-gradients.png": draw_gradients(shown), "demo-learning.png": draw_learning(shown)}
-    except ImportError as error:
-        if not quiet:
-            print(f"\nNo figures: {error}")
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [plots.save(figure, folder / name) for name, figure in figures.items()]
-    if not quiet:
-        print("\nFigures: " + ", ".join(map(str, files)))
-    return files
-
-
-def draw_gradients(shown: list[Trained]) -> Figure:
-    """Draw every layer's error norm over training, a panel for each network, on one scale."""
-    figure, panels = plots.subplots(1, len(shown), size=(10.5, 4.4), sharey=True)
-    for axes, trained in zip(panels[0], shown, strict=True):
-        record = trained.history.gradients
-        names = [f"layer {layer}" for layer in record.layers]
-        plots.draw_norms(axes, record.steps, names, record.norm("error"))
-        axes.set(xlabel="step", title=trained.title)
-    panels[0, 0].set_ylabel("norm of the error signal ‖∂C/∂z‖")
-    figure.legend(*panels[0, -1].get_legend_handles_labels(), loc="outside lower center", ncols=len(SIZES) - 1)
-    figure.suptitle("Gradient of every layer while training (layer 0 is nearest the input)")
-    return figure
-
-
-def draw_learning(shown: list[Trained]) -> Figure:
-    """Draw training loss and validation accuracy of both networks."""
-    figure, panels = plots.subplots(1, 2, size=(10.5, 4.2))
-    loss, accuracy = panels[0]
-    for trained, colour, line in zip(shown, (plots.ORANGE, plots.BLUE), ("--", "-"), strict=True):
-        epochs = np.arange(1, trained.history.epochs + 1)
-        loss.plot(epochs, trained.history.loss, line, color=colour, label=trained.title)
-        right = 100 * trained.history.metrics["validation_accuracy"]
-        accuracy.plot(epochs, right, line, color=colour, label=trained.title)
-    loss.set(xlabel="epoch", ylabel="training loss", yscale="log")
-    accuracy.set(xlabel="epoch", ylabel="unseen digits right (%)", ylim=(0, 102))
-    accuracy.legend(loc="center right")
-    figure.suptitle("The same digits, learning rate and number of steps")
-    return figure
