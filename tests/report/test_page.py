@@ -10,6 +10,7 @@ from pages import Page, long_record, made_up, pixels
 
 import gradwell as gw
 from gradwell import doctor
+from gradwell.report import cells as grid
 from gradwell.report import heat
 from gradwell.report.page import FOLDER
 
@@ -143,14 +144,14 @@ def test_zero_not_finite_and_not_measured_have_colours_of_their_own():
     shown = heat.picture("t", values, np.arange(2), list("abcd"), what="norm", broken=np.isinf(values))
     cells, palette = pixels(shown.uri)
     assert cells.tolist() == [
-        [heat.LEVELS - 1, 0],
-        [heat.EXACT_ZERO] * 2,
-        [heat.MISSING] * 2,
-        [heat.NOT_FINITE, heat.LEVELS - 1],
+        [grid.LEVELS - 1, 0],
+        [grid.EXACT_ZERO] * 2,
+        [grid.MISSING] * 2,
+        [grid.NOT_FINITE, grid.LEVELS - 1],
     ]
-    assert palette[heat.MISSING, 3] == 0
-    special = {tuple(colour) for colour in palette[heat.LEVELS :]}
-    assert len(special) == 3 and not special & {tuple(colour) for colour in palette[: heat.LEVELS]}
+    assert palette[grid.MISSING, 3] == 0
+    special = {tuple(colour) for colour in palette[grid.LEVELS :]}
+    assert len(special) == 3 and not special & {tuple(colour) for colour in palette[: grid.LEVELS]}
     assert set(shown.marks) == {"missing", "zero", "broken"}
     assert "Not measured: layer c." in shown.notes
     assert "2 of 8 values are exactly 0." in shown.notes
@@ -158,8 +159,8 @@ def test_zero_not_finite_and_not_measured_have_colours_of_their_own():
 
 def test_gains_are_centred_on_one():
     values = np.array([[1.0, 0.1, 10.0, 1e9, 1e-9]])
-    cells, _ = pixels(heat.picture("t", values, np.arange(1), list("abcde"), what="gain", gain=True, limit=10.0).uri)
-    assert cells[:, 0].tolist() == [(heat.LEVELS - 1) / 2 + 0.5, 0, heat.LEVELS - 1, heat.LEVELS - 1, 0]
+    cells, _ = pixels(heat.picture("t", values, np.arange(1), list("abcde"), what="gain", limit=10.0).uri)
+    assert cells[:, 0].tolist() == [(grid.LEVELS - 1) / 2 + 0.5, 0, grid.LEVELS - 1, grid.LEVELS - 1, 0]
 
 
 def test_a_fault_in_one_of_many_records_shows():
@@ -167,9 +168,9 @@ def test_a_fault_in_one_of_many_records_shows():
     values[1234, 1] = 0.0
     values[4321, 2] = np.inf
     cells, _ = pixels(heat.picture("t", values, np.arange(5000), list("abc"), what="norm").uri)
-    assert cells.shape == (3, heat.MOST_COLUMNS)
-    assert (cells[1] == heat.EXACT_ZERO).sum() == 1 and (cells[2] == heat.NOT_FINITE).sum() == 1
-    assert np.flatnonzero(cells[1] == heat.EXACT_ZERO)[0] == 1234 * heat.MOST_COLUMNS // 5000
+    assert cells.shape == (3, grid.MOST_COLUMNS)
+    assert (cells[1] == grid.EXACT_ZERO).sum() == 1 and (cells[2] == grid.NOT_FINITE).sum() == 1
+    assert np.flatnonzero(cells[1] == grid.EXACT_ZERO)[0] == 1234 * grid.MOST_COLUMNS // 5000
 
 
 def test_gradients_by_time_step():

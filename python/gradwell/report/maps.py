@@ -8,16 +8,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell.report.cells import MISSING, gain_limit, opaque
 from gradwell.report.condensing import bounds_of, sums
-from gradwell.report.heat import (
-    MISSING,
-    Bar,
-    Picture,
-    gain_limit,
-    picture,
-    shade_css,
-    step_ticks,
-)
+from gradwell.report.heat import Bar, Picture, picture, shade_css, step_ticks
 from gradwell.report.pixels import data_uri, png
 from gradwell.report.scales import LEVELS, SEQUENTIAL, Tick, linear_ticks, placed, power, shades
 from gradwell.statistics import GradientRecord
@@ -99,7 +92,6 @@ def gain_maps(record: GradientRecord) -> list[Picture]:
             record.steps,
             [record.layers[i] for i in rows[part]],
             what="factor",
-            gain=True,
             limit=limit,
             broken=shown.broken,
             most=600 if part == "total" else 300,
@@ -126,23 +118,34 @@ def histogram_maps(record: GradientRecord) -> Iterator[Picture]:
                     break
 
 
+def shares(counts: Array, columns: int = HISTOGRAM_COLUMNS) -> tuple[Array, Array]:
+    """Return counts and shares (exponents, columns) of histograms (records, exponents), the largest on top.
+
+    Neighbouring records are added up, and so are neighbouring exponents of very wide histograms. NaN: not measured.
+    """
+    across, down = bounds_of(len(counts), columns), bounds_of(counts.shape[1], HISTOGRAM_ROWS)
+    there = sums(sums(counts, across).T, down)[::-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return there, there / there.sum(axis=0)
+
+
+def histogram_title(record: GradientRecord, kind: str, layer: int) -> str:
+    """Return what a histogram shows."""
+    named = {"activation": "Outputs", "error": "Error signals"}
+    what = named.get(kind, f"{kind.replace('_', ' ').capitalize()} gradients")
+    return f"{what} of layer {record.layers[layer]}"
+
+
 def histogram_map(record: GradientRecord, kind: str, layer: int, exponents: Array, counts: Any) -> Picture:
     """Return the share of a layer's elements in each binary exponent, over the steps."""
-    columns, lines = bounds_of(len(counts), HISTOGRAM_COLUMNS), bounds_of(len(exponents), HISTOGRAM_ROWS)
-    there = sums(sums(counts, columns).T, lines)[::-1]  # the largest on top
-    totals = there.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = there / totals
+    there, share = shares(counts)
     top = float(np.nanmax(share))
     shade = 1 + np.nan_to_num(share / top) * (LEVELS - 2)
     cells = np.where(there > 0, shade.round(), _EMPTY).astype(np.int64)
-    cells[:, totals == 0] = MISSING
+    cells[np.isnan(share)] = MISSING
     colours = shades(SEQUENTIAL)
-    palette = np.column_stack([colours, np.full(len(colours), 255, np.uint8)])
-    palette = np.concatenate([palette, [[128, 128, 128, 90], [0, 0, 0, 0]]]).astype(np.uint8)
-    named = {"activation": "Outputs", "error": "Error signals"}
-    what = named.get(kind, f"{kind.replace('_', ' ').capitalize()} gradients")
-    title = f"{what} of layer {record.layers[layer]}"
+    palette = np.concatenate([opaque(colours), np.array([[128, 128, 128, 90], [0, 0, 0, 0]], np.uint8)])
+    title = histogram_title(record, kind, layer)
     values = [(float(e), power(int(e), 2)) for e in exponents if e % _every(len(exponents)) == 0]
     marks: tuple[str, ...] = ("empty",) if (cells == MISSING).any() else ()
     return Picture(

@@ -33,6 +33,7 @@ from gradwell.storage import write_atomically
 from gradwell.time_record import TimeRecord
 
 FOLDER: Final = Path(__file__).parent
+STYLES: Final = ("verdicts.css", "figures.css", "page.css")  # what holds on narrow screens comes last
 _HELD_OUT: Final = "validation_"
 
 
@@ -85,7 +86,7 @@ def html(what: Any, *, network: Any = None, treatment: Any = None, title: str | 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = (FOLDER / "page.css").read_text(encoding="utf-8")
+    style = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
     text: str = environment.get_template("page.html").render(
         title=title or "Gradient report",
         about=_about(subject),

@@ -69,6 +69,28 @@ def subplots(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **op
         return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def axes_or_new(axes: Axes | None, size: tuple[float, float]) -> tuple[Any, Any]:
+    """Return axes, those of a new figure unless given, and matplotlib with the parts that figures of it use."""
+    if axes is None:
+        axes = subplots(size=size)[1][0, 0]
+    import matplotlib
+    import matplotlib.cm
+    import matplotlib.colors
+    import matplotlib.lines
+    import matplotlib.patches
+    import matplotlib.ticker
+
+    return axes, matplotlib
+
+
+def check_record(operation: str, record: Any) -> None:
+    """Raise unless `record` is a gradient record with something in it."""
+    if not (hasattr(record, "layers") and hasattr(record, "steps")):
+        raise TypeError(f"[{operation}] record is of type {type(record).__name__}; needs a GradientRecord")
+    if not len(record):
+        raise ValueError(f"[{operation}] the record is empty; fit with stats=True, or use gw.gradients")
+
+
 def check_destination(path: str | os.PathLike[str]) -> Path:
     """Return where a figure will go, or say now, before any work, why it cannot be written there.
 
