@@ -46,6 +46,11 @@ class NonFiniteError(ArithmeticError):
         """What had been recorded before, set by `fit`."""
         super().__init__(self._text())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make the error again: it may have to come back from another process."""
+        numbers = {name: tuple(statistics.values()) for name, statistics in self.values.items()}
+        return type(self), (self.step, self.phase, self.layer, self.operation, numbers), {"history": self.history}
+
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return what the error says, ready for JSON, and its statistics as one array: see `from_arrays`."""
         about = {"step": self.step, "phase": self.phase, "layer": self.layer, "operation": self.operation}

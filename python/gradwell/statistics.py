@@ -154,7 +154,8 @@ class GradientRecord:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What statistics there are of: "error", "weight", "bias" and so on."""
-        return tuple(sorted(self._entries, key=_KINDS.index))
+        known = {kind: i for i, kind in enumerate(_KINDS)}  # models of others have parameters of other names
+        return tuple(sorted(self._entries, key=lambda kind: known.get(kind, len(known))))
 
     def append(self, chunk: dict[str, Array]) -> None:
         """Add the records of one run of steps, as the program returns them."""
@@ -382,6 +383,8 @@ class GradientRecord:
         return self._chunks[0][key] if self._chunks else np.zeros(empty_shape)
 
     def _picked(self, key: str, positions: list[int], field: int) -> Array:
+        if not positions:
+            return np.zeros((len(self), 0))
         values = self._joined(key, (0, max(positions) + 1, field + 1))[:, :, field]
         columns = [values[:, i] if i >= 0 else np.full(len(values), np.nan) for i in positions]
         return np.stack(columns, axis=1)

@@ -75,7 +75,7 @@ class Trainer:
             check_shares("fit", "yv", loss, self.validation[1])
         self.steps_per_epoch = -(-len(self.x) // self.batch_size)
         self.accuracy = has_accuracy(loss, self.y)
-        _check_batches(network, len(self.x), self.batch_size)
+        check_batches(network, len(self.x), self.batch_size)
         self._stateful = _check_states(network, len(self.x), self.batch_size, self.shuffle)
         self._check_schedule()
         layers = [recurrent_of(layer) or layer for _, layer, _ in walk(network.layers)]
@@ -280,7 +280,7 @@ def _check_states(network: Network, samples: int, batch_size: int, shuffle: bool
     return True
 
 
-def _check_batches(network: Network, samples: int, batch_size: int) -> None:
+def check_batches(network: Network, samples: int, batch_size: int) -> None:
     """Raise where batch normalisation would meet a batch of one sample."""
     if not any(isinstance(layer, BatchNorm) for _, layer, _ in walk(network.layers)):
         return

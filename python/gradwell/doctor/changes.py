@@ -52,6 +52,7 @@ def applied(remedy: Remedy, setup: Setup, seed: int) -> Setup:
     <Network 4 → dense+tanh 5 → dense 3; 43 parameters, float32>
     """
     change = remedy.change
+    _check_change(change)
     if change.get("data") == "standardise":
         setup = replace(setup, x=standardised(setup.x))
     if "layers" in change:
@@ -59,6 +60,21 @@ def applied(remedy: Remedy, setup: Setup, seed: int) -> Setup:
     if "init" in change:
         setup = _drawn(setup, change["init"], seed)
     return _retrained(setup, change.get("fit", {}))
+
+
+def _check_change(change: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a trial knows what to make of a change."""
+    inside = change.get("fit", {})
+    told = [("change", change, ("data", "layers", "init", "fit"))]
+    told += [("change's fit", inside, ("optimizer", "rate", "weight_decay", "clip"))]
+    for what, settings, known in told:
+        for name in settings:
+            if name not in known:
+                raise ValueError(f'[treat] a remedy\'s {what} has "{name}"; needs some of {", ".join(known)}')
+    if change.get("layers") not in (None, *REBUILDINGS):
+        raise ValueError(f'[treat] a remedy\'s layers is "{change["layers"]}"; needs one of {", ".join(REBUILDINGS)}')
+    if not change:
+        raise NotApplicableError("it changes nothing that a trial could")
 
 
 def standardised(x: Array) -> Array:

@@ -43,8 +43,9 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing was found but notes; what was not measured is in `verdicts`."""
-        return all(finding.severity == "note" for finding in self.findings)
+        """Whether something was measured and nothing found but notes; what was not measured is in `verdicts`."""
+        measured = len(self.not_measured) < len(self.verdicts)
+        return measured and all(finding.severity == "note" for finding in self.findings)
 
     @property
     def roots(self) -> tuple[Finding, ...]:
@@ -105,7 +106,8 @@ class Diagnosis:
 
     def __str__(self) -> str:
         worst = [f.severity for f in self.findings if f.severity != "note"]
-        lines = [f"{len(worst)} finding{'s' * (len(worst) != 1)}" if worst else "Nothing found that is wrong."]
+        clear = "Nothing found that is wrong." if self.healthy else "Nothing was measured."
+        lines = [f"{len(worst)} finding{'s' * (len(worst) != 1)}" if worst else clear]
         for finding in self.findings:
             indent = "  " if finding.explained_by is None else "      because of that: "
             where = f", layer {finding.layer}" if finding.layer is not None else ""

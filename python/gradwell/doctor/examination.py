@@ -84,8 +84,8 @@ def _case(what: Any, x: Any, y: Any, loss: Any, lengths: Any, training: bool, se
         features, counts = what.samples("diagnose", x, lengths)
         targets = what.targets("diagnose", "y", y, len(features), counts)
         return Case(record, Facts.of(what, loss, features, targets, counts))
-    if x is not None or y is not None or loss is not None:
-        raise TypeError(f"[diagnose] x, y or loss is given with a {type(what).__name__}; they need a network")
+    if x is not None or y is not None or loss is not None or lengths is not None:
+        raise TypeError(f"[diagnose] x, y, loss or lengths is given with a {type(what).__name__}; they need a network")
     if isinstance(what, NonFiniteError):
         if what.history is None:
             raise ValueError("[diagnose] the error has no history; needs one that `fit` raised")

@@ -157,6 +157,10 @@ def treat(
         raise TypeError(f"[treat] network is of type {type(network).__name__}; needs a gradwell.Network")
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError("[treat] data is no pair; needs (x, y)")
+    if remedies is not None and (
+        not isinstance(remedies, Sequence) or any(not isinstance(remedy, Remedy) for remedy in remedies)
+    ):
+        raise TypeError(f"[treat] remedies is {remedies!r}; needs a list such as [gw.doctor.REMEDIES['adam']]")
     x, y = np.asarray(data[0]), np.asarray(data[1])
     per_epoch = -(-len(x) // batch_size)
     settings = {"loss": loss, "batch_size": batch_size, "epochs": -(-steps // max(per_epoch, 1)), "max_steps": steps}

@@ -13,6 +13,7 @@ from gradwell.doctor.changes import NotApplicableError, Setup, applied
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import Remedy
 from gradwell.nonfinite import NonFiniteError
+from gradwell.trainer import check_batches
 from gradwell.training import fit
 
 
@@ -118,6 +119,10 @@ def jobs_of(
     made = []
     for seed in seeds:
         changed = setup if remedy is None else applied(remedy, setup, seed)
+        try:
+            check_batches(changed.network, len(changed.x), settings["batch_size"])
+        except ValueError as error:
+            raise NotApplicableError(str(error).removeprefix("[fit] ")) from None
         made.append(Job(changed, rule, {**settings, "seed": seed}))
     return made
 

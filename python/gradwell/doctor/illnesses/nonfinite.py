@@ -45,14 +45,17 @@ class NonFinite(Rule):
             return
         layers = [case.layers[i] for i in np.flatnonzero(np.nansum(counts, axis=0) > 0)]
         steps = list(case.skipped) or [int(s) for s in record.steps[bad]]
+        inputs = None if case.facts is None else case.facts.inputs
+        given = inputs is not None and not np.isfinite(inputs.mean)
+        text = f"Values that are not finite at {len(steps)} step{'s' * (len(steps) != 1)}"
         yield Finding(
             self.name,
             "severe",
-            f"Values that are not finite at {len(steps)} steps.",
+            f"{text}; the samples have some." if given else f"{text}.",
             layers[-1] if layers else None,
             tuple(layers),
             (steps[0], steps[-1]),
-            None,
+            "data" if given else None,
             {"steps": float(len(steps))},
             helps,
         )

@@ -34,10 +34,11 @@ class StalledUpdates(Rule):
         if not np.isfinite(typical).any() or not np.nanmax(typical) < LOST:
             return
         largest = int(np.nanargmax(typical))
+        by = f" by more than {typical[largest]:.1e} of its norm: float32 rounds it away" if typical[largest] > 0 else ""
         yield Finding(
             self.name,
             "severe",
-            f"No step changes any weight by more than {typical[largest]:.1e} of its norm: float32 rounds it away.",
+            f"No step changes any weight{by}.",
             case.layers[largest],
             tuple(case.layers),
             case.span(most(ratios, 1) < LOST),

@@ -24,9 +24,9 @@ class WeightGrowth(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        return super().missing(case) or (
-            None if case.trained and len(case.record) > 1 else "fewer than two records of a training"
-        )
+        if not (case.trained and len(case.record) > 1):
+            return super().missing(case) or "fewer than two records of a training"
+        return None if "weight" in case.record.kinds else "no layer has weights"
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
