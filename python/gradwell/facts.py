@@ -32,7 +32,7 @@ class Moments(NamedTuple):
     @property
     def square(self) -> float:
         """Mean square."""
-        return self.variance + self.mean**2
+        return self.variance + self.mean * self.mean
 
 
 class Inputs(NamedTuple):
@@ -111,12 +111,13 @@ class Facts:
             "loss": self.loss,
             "parameters": list(self.moments),
             "has_blind": self.blind is not None,
+            "has_inputs": self.inputs is not None,
             **{name: getattr(self, name) for name in ("samples", "batch_size", "optimizer", "clip")},
         }
         arrays = {
             "moments": np.array([[m.mean, m.variance] for m in self.moments.values()]).reshape(-1, 2),
             "sizes": np.array([m.size for m in self.moments.values()], np.int64),
-            "inputs": np.array(self.inputs, np.float64),
+            "inputs": np.array(self.inputs or [np.nan] * len(Inputs._fields), np.float64),
             "blind": np.array(np.nan if self.blind is None else self.blind),
             "learning_rate": np.array(self.learning_rate, np.float64),
         }
@@ -142,7 +143,7 @@ class Facts:
             [tuple(stage) for stage in stages],
             loss,
             {n: Moments(mean, var, size) for n, (mean, var), size in zip(names, moments, sizes, strict=True)},
-            Inputs(*inputs),
+            Inputs(*inputs) if part(description, "has_inputs", bool) else None,
             blind if part(description, "has_blind", bool) else None,
             part(description, "samples", int),
             part(description, "batch_size", int),

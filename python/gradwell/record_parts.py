@@ -44,11 +44,13 @@ def check_structure(description: Any) -> tuple[list[Any], list[Any], list[Any]]:
     parameters = list_part(description, "parameters", list)
     times = list_part(description, "times", list)
     count = len(stages)
-    for stage in stages:
-        if len(stage) < 3 or not all(isinstance(name, str) for name in stage[:2]):
+    for i, stage in enumerate(stages):
+        if len(stage) < 4 or not all(isinstance(name, str) for name in stage[:2]):
             raise ValueError(f"a stage is {str(stage)[:60]}; needs name, kind and numbers")
-        if not all(type(number) is int for number in stage[2:]) or not -1 <= stage[-1] < count:
-            raise ValueError(f"stage {stage[0]!r} has {stage[2:]}; needs whole numbers, the last below {count}")
+        if not all(type(number) is int for number in stage[2:]) or not (
+            -1 <= stage[-1] < count and -1 <= stage[-2] < i
+        ):
+            raise ValueError(f"stage {stage[0]!r} has {stage[2:]}; needs whole numbers, the last two those of stages")
     names = [stage[0] for stage in stages]
     if len(set(names)) < count:
         raise ValueError("two stages have the same name")
