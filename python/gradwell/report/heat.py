@@ -86,7 +86,7 @@ def picture(
         _alt(title, what, rows, found, names, steps),
         data_uri(png(found.indices, found.palette)),
         _height(len(found.indices)),
-        tuple(spread_out([short(names[i], 20) for i in found.rows[:-1]], 26)),
+        tuple(spread_out([short(names[i], 20) for i in found.rows[:-1]], 22)),
         step_ticks(steps),
         rows,
         "step",

@@ -89,7 +89,7 @@ def plot_gain_map(record: GradientRecord, part: str = "total", axes: Axes | None
     'step'
     """
     check_record("plot_gain_map", record)
-    found = gains(record, part)
+    found = gains(record, part)[part]
     cells = cells_of(found.values, found.broken, limit=gain_limit([found.values]))
     return _drawn(record, cells, record.layers, PARTS[part], axes)
 
@@ -157,7 +157,7 @@ def _drawn(record: GradientRecord, cells: Cells, names: Sequence[str], label: st
     axes.grid(False)
     axes.patch.set(facecolor="white", edgecolor="#b5b5b5", hatch="////")  # shows where nothing was measured
     _set_ticks(axes.xaxis, step_ticks(record.steps))
-    _set_ticks(axes.yaxis, spread_out([short(names[i], 20) for i in cells.rows[:-1]], 26))
+    _set_ticks(axes.yaxis, spread_out([short(names[i], 20) for i in cells.rows[:-1]], 22))
     axes.set(xlabel="step", ylabel="layer")
     colours = matplotlib.colors.ListedColormap(cells.colours / 255)
     scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(cells.low, cells.high), colours)

@@ -57,13 +57,23 @@ def norms(record: GradientRecord, kind: str) -> Shown:
     return Shown(record.norm(kind), _not_finite(record, kind))
 
 
-def gains(record: GradientRecord, part: str) -> Shown:
-    """Return a part of the gain; 0 where the error that it stands over is exactly 0."""
-    values = record.gain(part)
-    error = record.norm("error")
-    flat = np.isnan(values) & (error == 0) & (np.array(record.above) >= 0)
-    broken = _not_finite(record, "error") & ~np.isnan(values)
-    return Shown(np.where(flat & (part in ("total", "derivative")), 0.0, values), broken)
+def gains(record: GradientRecord, *parts: str) -> dict[str, Shown]:
+    """Return parts of the gain, by name; 0 where the error that a part stands over is exactly 0."""
+    above = np.array(record.above) >= 0
+    still, fault = record.norm("error") == 0, _not_finite(record, "error")
+    found = {}
+    for part in parts:
+        values = record.gain(part)
+        if part in ("total", "derivative"):
+            values[np.isnan(values) & still & above] = 0.0
+        found[part] = Shown(values, fault & ~np.isnan(values))
+    return found
+
+
+def gains_measured(record: GradientRecord) -> dict[str, Shown]:
+    """Return the gain and those parts of it that were measured anywhere, by name."""
+    found = gains(record, *(part for part in PARTS if _may_have(record, part)))
+    return {part: shown for part, shown in found.items() if np.isfinite(shown.values).any()}
 
 
 def norm_map(record: GradientRecord, kind: str) -> Picture:
@@ -74,26 +84,20 @@ def norm_map(record: GradientRecord, kind: str) -> Picture:
     return picture(title, found.values, record.steps, record.layers, what=what, broken=found.broken)
 
 
-def gain_maps(record: GradientRecord) -> list[Picture]:
-    """Return the heat maps of the gain and of each part of it that was measured, on one scale."""
-    found = {part: gains(record, part) for part in PARTS if _may_have(record, part)}
+def gain_maps(record: GradientRecord, found: dict[str, Shown]) -> list[Picture]:
+    """Return the heat maps of what `gains_measured` found, on one scale."""
     # Only some layers are followed by a normalisation or close a block: the others have no row there.
     rows = {part: _rows_of(part, shown) for part, shown in found.items()}
-    found = {
-        part: Shown(shown.values[:, rows[part]], shown.broken[:, rows[part]])
-        for part, shown in found.items()
-        if np.isfinite(shown.values).any()
-    }
     limit = gain_limit([shown.values for shown in found.values()])
     return [
         picture(
             PARTS[part],
-            shown.values,
+            shown.values[:, rows[part]],
             record.steps,
             [record.layers[i] for i in rows[part]],
             what="factor",
             limit=limit,
-            broken=shown.broken,
+            broken=shown.broken[:, rows[part]],
             most=600 if part == "total" else 300,
         )
         for part, shown in found.items()

@@ -13,6 +13,7 @@ from gradwell.report.curves import Chart, Curve, chart
 from gradwell.report.heat import Picture
 from gradwell.report.maps import (
     gain_maps,
+    gains_measured,
     histogram_maps,
     norm_map,
     shown_kind,
@@ -79,6 +80,7 @@ def html(what: Any, *, network: Any = None, treatment: Any = None, title: str | 
     if title is not None and not isinstance(title, str):
         raise TypeError(f"[report] title is of type {type(title).__name__}; needs a text")
     subject = subject_of(what, network, treatment)
+    gains = gains_measured(subject.record) if len(subject.record) else {}
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -96,8 +98,8 @@ def html(what: Any, *, network: Any = None, treatment: Any = None, title: str | 
         scores=scores(subject),
         diagnosis=Markup(subject.diagnosis.to_html(3)),
         norms=_norms(subject),
-        gains=gain_maps(subject.record) if len(subject.record) else [],
-        layers=layer_numbers(subject) if len(subject.record) else None,
+        gains=gain_maps(subject.record, gains),
+        layers=layer_numbers(subject, gains),
         histograms=list(histogram_maps(subject.record)),
         times=[part for time in _times(subject) for part in (time_map(time), _time_chart(time)) if part],
         charts=_charts(subject),

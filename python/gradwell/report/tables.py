@@ -17,7 +17,7 @@ from gradwell.clipping import ClipLedger
 from gradwell.doctor.treatment import Treatment
 from gradwell.doctor.trials import Trial
 from gradwell.report.condensing import bounds_of, quantiles
-from gradwell.report.maps import gains, shown_kind
+from gradwell.report.maps import Shown, shown_kind
 from gradwell.report.scales import number
 from gradwell.report.subject import Subject
 
@@ -48,7 +48,7 @@ class TrialRow:
     note: str
 
 
-def layer_numbers(subject: Subject) -> Table | None:
+def layer_numbers(subject: Subject, gains: dict[str, Shown]) -> Table | None:
     """Return what the heat maps show as numbers, a row for each layer: medians over the recorded steps."""
     record = subject.record
     kind = shown_kind(record)
@@ -56,7 +56,9 @@ def layer_numbers(subject: Subject) -> Table | None:
         return None
     values = record.norm(kind)
     columns = [values[0], _median(values), values[-1]]
-    columns += [_median(gains(record, part).values) for part in ("total", "weight", "derivative")]
+    none = np.full(len(record.layers), np.nan)
+    parts = ("total", "weight", "derivative")
+    columns += [_median(gains[part].values) if part in gains else none for part in parts]
     shares = [_median(record.saturated()), _median(record.dead())]
     rows = [
         (name, what, *(number(float(column[i])) for column in columns), *(_share(float(s[i])) for s in shares))
@@ -191,10 +193,10 @@ def _trial_row(trial: Trial, top: float, winner: Trial | None) -> TrialRow:
     notes = ["the best of those that helped"] if winner is not None and trial is winner else []
     notes += ["from new weights"] if trial.drawn_anew else []
     loss = "not finite" if not np.isfinite(trial.loss) else number(trial.loss)
-    loss += f" ± {trial.spread:.2g}" if count > 1 and np.isfinite(trial.spread) else ""
+    loss += f" ±\u00a0{trial.spread:.2g}" if count > 1 and np.isfinite(trial.spread) else ""
     length = 100.0 if not np.isfinite(trial.loss) else 100 * max(trial.loss, 0.0) / top
     level = "winner" if winner is not None and trial is winner else "helped" if trial.gone > 0.5 else "not"
-    return TrialRow(name, code, f"{gone} of {count}", loss, round(length, 1), level, ", ".join(notes))
+    return TrialRow(name, code, f"{gone}\u00a0of\u00a0{count}", loss, round(length, 1), level, ", ".join(notes))
 
 
 def _stage_rows(stages: Sequence[tuple[Any, ...]], sizes: dict[str, int]) -> tuple[tuple[str, ...], ...]:
