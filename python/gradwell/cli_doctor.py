@@ -16,6 +16,8 @@ from gradwell.doctor import REMEDIES, Diagnosis, NothingToTreatError, Setup, Tre
 from gradwell.parts import list_part, part
 from gradwell.runs import Run
 
+_FEW = 20  # recorded steps that leave some rules nothing to look at
+
 
 class Start(NamedTuple):
     """What a run began with, made again."""
@@ -71,8 +73,11 @@ def headline(run: Run) -> str:
     """Return in a line or two what a run is, and why it ended if it did early."""
     history = run.history
     ended = "" if history.stopped == "finished" else f"; ended early: {history.stopped}"
-    steps = f"{len(history.step_loss)} steps, {len(history.gradients)} of them recorded{ended}"
-    return f"{run.folder}: {steps}" + (f"\n{run.network}" if run.network is not None else "")
+    steps, recorded = len(history.step_loss), len(history.gradients)
+    hint = " (train with --stats all for every one)" if recorded < min(steps, _FEW) else ""
+    return f"{run.folder}: {steps} steps, {recorded} of them recorded{hint}{ended}" + (
+        f"\n{run.network}" if run.network is not None else ""
+    )
 
 
 def diagnosis_text(run: Run, diagnosis: Diagnosis) -> str:

@@ -137,7 +137,9 @@ def test_diagnose_says_what_is_wrong_and_exits_1(sick):
 
 
 def test_diagnose_of_a_healthy_run_exits_0(healthy):
-    assert "Nothing found that is wrong." in done("diagnose", healthy)
+    text = done("diagnose", healthy)
+    assert "Nothing found that is wrong." in text
+    assert "recorded (train with --stats all for every one)" in text
     assert told("diagnose", healthy)["healthy"] is True
 
 
