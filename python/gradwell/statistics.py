@@ -178,7 +178,7 @@ class GradientRecord:
     @property
     def steps(self) -> Array:
         """Number of each recorded step (records,); the record of a step is of the state before its update."""
-        return self._joined("steps", (0,))
+        return np.concatenate([chunk["steps"] for chunk in self._chunks]) if self._chunks else np.zeros(0)
 
     def get(self, kind: str, quantity: str) -> Array:
         """Return a quantity of a kind (records, layers)."""

@@ -188,13 +188,15 @@ class Comparison:
         by = f"a factor of {1 + self.rtol:g}" if self.rtol >= 0.5 else f"{self.rtol:g} of the smaller value"
         if self.parted is None:
             return [f"No norm, update or loss is apart by more than {by}."]
+        if self.parted == self.first_difference:
+            return [f"There they are apart by more than {by}."]
         return [f"Apart by more than {by} at {self.parted}."]
 
     def _what_was_given(self) -> list[str]:
         if self.given is None:
             return ["What the runs were given is not known of both."]
         if not self.given:
-            return ["Both were given the same settings, samples and initial weights, as far as their moments tell."]
+            return ["At the start both had the same settings, samples and weights, as far as moments tell."]
         weights = [given for given in self.given if given.name.startswith("initial ")]
         told = [f"{g.name} {_given(g.a)} and {_given(g.b)}" for g in self.given if g not in weights]
         more = [f"{len(told) - _MOST_GIVEN} more"] if len(told) > _MOST_GIVEN else []

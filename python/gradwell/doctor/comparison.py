@@ -13,11 +13,12 @@ from gradwell.doctor.case import middle
 from gradwell.doctor.compared import PHASES, Comparison, Difference, Losses
 from gradwell.doctor.given import given_differently
 from gradwell.doctor.sides import Side
-from gradwell.statistics import QUANTITIES
+from gradwell.statistics import QUANTITIES, GradientRecord
 
 Array = NDArray[Any]
 
 MATCHES = ("name", "position")
+_ROWS = 256  # of the records, looked at together
 
 
 def compare(a: Any, b: Any, *, match: str = "name", rtol: float = 1.0) -> Comparison:
@@ -70,20 +71,19 @@ def compare(a: Any, b: Any, *, match: str = "name", rtol: float = 1.0) -> Compar
     pairs = _paired(left, right, match)
     steps, rows_a, rows_b = _common_steps(left, right)
     losses = _losses(left, right)
-    tables = _Tables(left, right, pairs, rows_a, rows_b)
-    first = _first(tables, steps, losses, None)
+    first, parted, medians = _examined(left, right, pairs, (steps, rows_a, rows_b), losses, rtol)
     layers = left.record.layers
     ours, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
     given = given_differently(left.facts, right.facts) if left.facts and right.facts else None
     return Comparison(
         first,
-        None if first is None else _first(tables, steps, losses, rtol),
+        parted,
         rtol,
         steps,
         tuple(layers[i] for i, _ in pairs),
         tuple(name for i, name in enumerate(layers) if i not in ours),
         tuple(name for j, name in enumerate(right.record.layers) if j not in theirs),
-        tables.medians(),
+        medians,
         losses,
         given,
     )
@@ -127,6 +127,34 @@ def _losses(a: Side, b: Side) -> Losses:
     return Losses(steps, a.losses[rows_a], b.losses[rows_b])
 
 
+def _examined(
+    a: Side, b: Side, pairs: list[tuple[int, int]], rows: tuple[Array, Array, Array], losses: Losses, rtol: float
+) -> tuple[Difference | None, Difference | None, dict[str, tuple[Array, Array]]]:
+    """Go through the common steps in parts: long records are not joined, and only medians need all of them."""
+    first, parted = _first_loss(losses, None), _first_loss(losses, rtol)
+    steps, rows_a, rows_b = rows
+    looking = searching = True  # for the first difference, and for the first beyond rtol
+    seen: dict[str, list[tuple[Array, Array]]] = {}
+    for begin in range(0, len(steps), _ROWS):
+        some = slice(begin, begin + _ROWS)
+        tables = _Tables(a.record, b.record, pairs, rows_a[some], rows_b[some])
+        if looking:
+            found = _first(tables, steps[some], None)
+            first, looking = _earlier(first, found), found is None
+        if searching and not looking:
+            found = _first(tables, steps[some], rtol)
+            parted, searching = _earlier(parted, found), found is None
+        for kind, pair in tables.shown():
+            seen.setdefault(kind, []).append(pair)
+    joined = {kind: [np.concatenate(side) for side in zip(*parts, strict=True)] for kind, parts in seen.items()}
+    return first, parted, {kind: (middle(left), middle(right)) for kind, (left, right) in joined.items()}
+
+
+def _earlier(a: Difference | None, b: Difference | None) -> Difference | None:
+    known = [difference for difference in (a, b) if difference is not None]
+    return min(known, key=_when) if known else None
+
+
 class _Table(NamedTuple):
     """One quantity in both runs (common steps, paired layers)."""
 
@@ -137,59 +165,65 @@ class _Table(NamedTuple):
 
 
 class _Tables:
-    """Whatever both records hold of the paired layers in the common steps, one quantity at a time."""
+    """What both records hold of the paired layers in some common steps, one quantity at a time."""
 
-    def __init__(self, a: Side, b: Side, pairs: list[tuple[int, int]], rows_a: Array, rows_b: Array):
-        self._sides = ((a.record, rows_a, [i for i, _ in pairs]), (b.record, rows_b, [j for _, j in pairs]))
-        self.kinds = [kind for kind in a.record.kinds if kind in b.record.kinds]
-        self.parameters = [kind for kind in self.kinds if kind not in ("error", "activation")]
+    def __init__(
+        self, a: GradientRecord, b: GradientRecord, pairs: list[tuple[int, int]], rows_a: Array, rows_b: Array
+    ):
+        self.names = a.layers
+        self.layers = [i for i, _ in pairs]
+        sides = ((a, rows_a, self.layers), (b, rows_b, [j for _, j in pairs]))
+        self._sides = [
+            (record[int(rows[0]) : int(rows[-1]) + 1], rows - rows[0], layers) for record, rows, layers in sides
+        ]
+        self._kinds = [kind for kind in a.kinds if kind in b.kinds]
 
-    def __iter__(self) -> Iterator[_Table]:
-        for kind in self.kinds:
-            for quantity in QUANTITIES:
+    def all(self, norms_only: bool) -> Iterator[_Table]:
+        """Return every quantity, or the norms, sizes and updates."""
+        for kind in self._kinds:
+            for quantity in ("norm",) if norms_only else QUANTITIES:
                 yield self._table(kind, quantity, "get", kind, quantity)
         for what in ("size", "update"):
-            for kind in self.parameters:
-                yield self._table(what, kind, what, kind)
+            for kind in self._kinds:
+                if kind not in ("error", "activation"):
+                    yield self._table(what, kind, what, kind)
 
-    def medians(self) -> dict[str, tuple[Array, Array]]:
-        """Return medians over the common steps of norms and gain, by layer, in a and in b."""
-        asked = [(kind, self._table(kind, "norm", "get", kind, "norm")) for kind in ("error", "weight")]
-        asked = [(kind, table) for kind, table in asked if kind in self.kinds]
-        asked.append(("gain", self._table("gain", "total", "gain", "total")))
-        return {kind: (middle(table.a), middle(table.b)) for kind, table in asked}
+    def shown(self) -> Iterator[tuple[str, tuple[Array, Array]]]:
+        """Return what medians are shown of."""
+        asked = [(kind, ("get", kind, "norm")) for kind in ("error", "weight") if kind in self._kinds]
+        for kind, (ask, *arguments) in [*asked, ("gain", ("gain", "total"))]:
+            table = self._table(kind, "", ask, *arguments)
+            yield kind, (table.a, table.b)
 
     def _table(self, kind: str, quantity: str, ask: str, *arguments: str) -> _Table:
         a, b = (getattr(record, ask)(*arguments)[rows][:, layers] for record, rows, layers in self._sides)
         return _Table(kind, quantity, a, b)
 
 
-def _first(tables: _Tables, steps: Array, losses: Losses, rtol: float | None) -> Difference | None:
-    """Return the first difference in time; with `rtol`, the first in a norm, an update or a loss that exceeds it."""
-    names = tables._sides[0][0].layers
+def _first(tables: _Tables, steps: Array, rtol: float | None) -> Difference | None:
+    """Return the first difference in time; with `rtol`, the first in a norm, a size or an update that exceeds it."""
     found: list[tuple[tuple[int, ...], Difference]] = []
-    for number, table in enumerate(tables):
-        if rtol is not None and table.kind not in ("size", "update") and table.quantity != "norm":
-            continue
+    for number, table in enumerate(tables.all(rtol is not None)):
         apart = _apart(table.a, table.b, rtol)
         rows = apart.any(axis=1)
         if not rows.any():
             continue
         row = int(rows.argmax())
         for column in np.flatnonzero(apart[row]).tolist():
-            layer = tables._sides[0][2][column]
+            layer = tables.layers[column]
             a, b = float(table.a[row, column]), float(table.b[row, column])
-            difference = Difference(int(steps[row]), names[layer], table.kind, table.quantity, a, b)
+            difference = Difference(int(steps[row]), tables.names[layer], table.kind, table.quantity, a, b)
             backward = difference.phase == "backward"
             found.append(((*_when(difference), -layer if backward else layer, number), difference))
-    rows = _apart(losses.a, losses.b, rtol)
-    if rows.any():
-        row = int(rows.argmax())
-        difference = Difference(
-            int(losses.steps[row]), None, "loss", "loss", float(losses.a[row]), float(losses.b[row])
-        )
-        found.append(((*_when(difference), 0, 0), difference))
     return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _first_loss(losses: Losses, rtol: float | None) -> Difference | None:
+    rows = np.flatnonzero(_apart(losses.a, losses.b, rtol))
+    if not len(rows):
+        return None
+    row = int(rows[0])
+    return Difference(int(losses.steps[row]), None, "loss", "loss", float(losses.a[row]), float(losses.b[row]))
 
 
 def _when(difference: Difference) -> tuple[int, int]:

@@ -165,7 +165,8 @@ def _layers(layers: Layers | None, width: int, most: int, ascii_only: bool) -> l
     drawable = layers.norms[np.isfinite(layers.norms) & (layers.norms > 0)]
     low, high = (np.log10(drawable.min()), np.log10(drawable.max())) if len(drawable) else (0.0, 0.0)
     norm_sign = "|d|" if ascii_only else "‖δ‖"
-    scale = f"{10**low:.0e} to {10**high:.0e}" if len(drawable) else ""
+    scale = f"log scale, {10**low:.0e} to {10**high:.0e}" if high > low else ""
+    scale = scale if len(scale) <= bar else scale.removeprefix("log scale, ")
     lines = [_text((f"{'layer':{name}}  {scale:{bar}} {norm_sign:>8} {'gain':>8}", "dim"))]
     for i, label, note in zip(shown, labels, notes, strict=True):
         drawn = _bar(layers.norms[i], low, high, bar, ascii_only)

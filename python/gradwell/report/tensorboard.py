@@ -20,6 +20,7 @@ from gradwell.statistics import GradientRecord
 
 Array = NDArray[Any]
 
+_SHOWN: Final = ("zeros", "smallest", "largest", "norm", "nans", "infs")
 _NORMS: Final = {"error": "norm of the error", "activation": "norm of the output"}
 
 
@@ -107,8 +108,9 @@ def _summaries(run: Side, points: int, histograms: int) -> Iterator[tuple[int, A
         yield int(part.steps[0]), scalars(_figures(part))
     some = record[:: _every(record, histograms)]
     for kind in record.kinds:
+        numbers = np.stack([some.get(kind, quantity) for quantity in _SHOWN], axis=2)
         for layer, name in enumerate(record.layers):
-            for step, proto in _histograms(some, kind, layer):
+            for step, proto in _histograms(some, kind, layer, numbers[:, layer]):
                 yield step, Summary(value=[Summary.Value(tag=f"{kind}/{name}", histo=proto)])
 
 
@@ -133,18 +135,17 @@ def _norm_tag(kind: str) -> str:
     return _NORMS.get(kind, f"norm of the gradient: {kind}")
 
 
-def _histograms(record: GradientRecord, kind: str, layer: int) -> Iterator[tuple[int, Any]]:
+def _histograms(record: GradientRecord, kind: str, layer: int, numbers: Array) -> Iterator[tuple[int, Any]]:
     """Return a histogram of magnitudes for each step; the record has no signs of them, and no sum of magnitudes."""
     from tensorboardX.proto.summary_pb2 import HistogramProto
 
     exponents, table = record.histogram(kind, layer)
     if not len(exponents):
         return
-    limits = np.exp2(np.append(exponents, exponents[-1] + 1).astype(np.float64))
-    columns = [record.get(kind, q)[:, layer].tolist() for q in ("zeros", "smallest", "largest", "norm", "nans", "infs")]
-    for step, counts, zeros, smallest, largest, norm, nans, infs in zip(
-        record.steps.tolist(), table, *columns, strict=True
-    ):
+    with np.errstate(over="ignore", under="ignore"):
+        limits = np.exp2(np.append(exponents, exponents[-1] + 1).astype(np.float64))
+    for step, counts, row in zip(record.steps.tolist(), table, numbers.tolist(), strict=True):
+        zeros, smallest, largest, norm, nans, infs = row
         occupied = np.flatnonzero(counts)
         if np.isnan(zeros) or (not len(occupied) and not zeros):
             continue
@@ -156,7 +157,7 @@ def _histograms(record: GradientRecord, kind: str, layer: int) -> Iterator[tuple
                 min=0.0 if zeros else smallest,
                 max=largest if len(occupied) else 0.0,
                 num=float(sum(buckets)),
-                sum_squares=norm**2 if not nans + infs else 0.0,
+                sum_squares=norm * norm if not nans + infs else 0.0,
                 bucket_limit=limits[first : last + 2].tolist(),
                 bucket=buckets,
             ),
