@@ -11,7 +11,7 @@ from pages import Page, long_record, made_up, pixels
 import gradwell as gw
 from gradwell import doctor
 from gradwell.report import cells as grid
-from gradwell.report import heat
+from gradwell.report import heat, maps
 from gradwell.report.page import FOLDER
 
 pytest.importorskip("jinja2")
@@ -168,9 +168,9 @@ def test_a_fault_in_one_of_many_records_shows():
     values[1234, 1] = 0.0
     values[4321, 2] = np.inf
     cells, _ = pixels(heat.picture("t", values, np.arange(5000), list("abc"), what="norm").uri)
-    assert cells.shape == (3, grid.MOST_COLUMNS)
+    assert cells.shape == (3, 556)  # of 9 records each: 600 would not go round
     assert (cells[1] == grid.EXACT_ZERO).sum() == 1 and (cells[2] == grid.NOT_FINITE).sum() == 1
-    assert np.flatnonzero(cells[1] == grid.EXACT_ZERO)[0] == 1234 * grid.MOST_COLUMNS // 5000
+    assert np.flatnonzero(cells[1] == grid.EXACT_ZERO)[0] == 1234 // 9
 
 
 def test_gradients_by_time_step():
@@ -266,3 +266,26 @@ def test_colours_of_texts_have_contrast_in_both_looks():
             for name in ("ink", "soft", "accent", "good", "fair", "poor", "line0", "line1", "line2"):
                 low, high = sorted([luminance(look[name]), luminance(look[ground])])
                 assert (high + 0.05) / (low + 0.05) > 4.5, (name, ground)  # WCAG 2.2, level AA
+
+
+def test_an_all_zero_output_is_measured():
+    net = gw.mlp([64, 20, 10], activation="relu", seed=0)
+    net.parameters["0.bias"][...] = -1e6  # no unit is ever on
+    record = gw.gradients(net, X, Y, loss=CE)
+    record.append({key: value.copy() for key, value in gw.gradients(sick_like(net), X, Y, loss=CE)._chunks[0].items()})
+    exponents, counts = record.histogram("activation", 0)
+    cells, _ = pixels(maps.histogram_map(record, "activation", 0, exponents, counts).uri)
+    assert (cells[:, 0] == grid.MISSING + 1).all()  # empty, not "not measured"
+
+
+def sick_like(net):
+    healthy = net.copy()
+    healthy.parameters["0.bias"][...] = 0
+    return healthy
+
+
+def test_labels_of_unevenly_recorded_steps_keep_apart():
+    steps = np.concatenate([np.arange(300), 1000 + np.arange(3), 2000 + np.arange(3), 3000 + np.arange(3)])
+    ticks = heat.step_ticks(steps)
+    assert [tick.text for tick in ticks] == ["0", "1,000"]
+    assert [tick.text for tick in heat.step_ticks(np.arange(0, 500, 5))] == ["0", "100", "200", "300", "400"]

@@ -13,12 +13,15 @@ Array = NDArray[Any]
 def bounds_of(count: int, most: int) -> Array:
     """Return where each of at most `most` groups of neighbours begins, and at last `count`.
 
+    All have the same size but for the last: a group of another size would have another median, and look like news.
+
     Examples
     --------
     >>> bounds_of(5, 2).tolist(), bounds_of(2, 9).tolist()
-    ([0, 2, 5], [0, 1, 2])
+    ([0, 3, 5], [0, 1, 2])
     """
-    return np.linspace(0, count, min(count, most) + 1).astype(np.int64)
+    size = max(1, -(-count // most))
+    return np.append(np.arange(0, count, size), count).astype(np.int64)
 
 
 def quantiles(values: Array, bounds: Array, share: float = 0.5) -> Array:
@@ -66,6 +69,6 @@ def sums(values: Array, bounds: Array) -> Array:
     Examples
     --------
     >>> sums(np.array([[1], [2], [3]]), bounds_of(3, 2)).tolist()
-    [[1], [5]]
+    [[3], [3]]
     """
     return np.asarray(np.add.reduceat(values, bounds[:-1], axis=0))

@@ -102,6 +102,8 @@ def chart(
     room = 0.04 * (high - low) or max(abs(high), 1.0) * 0.05
     low, high = low - room, high + room
     left, right = float(places.min()), float(places.max())
+    if left == right:
+        left, right = left - 1, right + 1
     ticks = log_ticks(low, high, 5) if logarithmic else linear_ticks(low, high, 5)
     lines = tuple(_line(c, s, (left, right), (low, high)) for c, s in zip(curves, scaled, strict=True))
     across = [(v, text) for v, text in linear_ticks(left, right) if float(v).is_integer()]

@@ -103,8 +103,12 @@ def step_ticks(steps: Array) -> tuple[Tick, ...]:
     if count == 1:
         return (Tick(50.0, f"{steps[0]:,}"),)
     wanted = [v for v, _ in linear_ticks(float(steps[0]), float(steps[-1])) if float(v).is_integer()]
-    places = np.interp(wanted, steps, np.arange(count)) + 0.5
-    return tuple(Tick(round(float(p) / count * 100, 2), f"{int(v):,}") for v, p in zip(wanted, places, strict=True))
+    places = (np.interp(wanted, steps, np.arange(count)) + 0.5) / count * 100
+    ticks: list[Tick] = []
+    for step, place in zip(wanted, places.tolist(), strict=True):
+        if not ticks or place - ticks[-1].at > 9:  # where few records are far apart labels would meet
+            ticks.append(Tick(round(place, 2), f"{int(step):,}"))
+    return tuple(ticks)
 
 
 def shade_css(colours: Array) -> str:

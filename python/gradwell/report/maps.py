@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell.report.cells import MISSING, gain_limit, opaque
-from gradwell.report.condensing import bounds_of, sums
+from gradwell.report.condensing import anywhere, bounds_of, sums
 from gradwell.report.heat import Bar, Picture, picture, shade_css, step_ticks
 from gradwell.report.pixels import data_uri, png
 from gradwell.report.scales import LEVELS, SEQUENTIAL, Tick, linear_ticks, placed, power, shades
@@ -125,7 +125,8 @@ def histogram_maps(record: GradientRecord) -> Iterator[Picture]:
 def shares(counts: Array, columns: int = HISTOGRAM_COLUMNS) -> tuple[Array, Array]:
     """Return counts and shares (exponents, columns) of histograms (records, exponents), the largest on top.
 
-    Neighbouring records are added up, and so are neighbouring exponents of very wide histograms. NaN: not measured.
+    Neighbouring records are added up, and so are neighbouring exponents of very wide histograms. NaN: there is nothing
+    but zeros, or it was not measured.
     """
     across, down = bounds_of(len(counts), columns), bounds_of(counts.shape[1], HISTOGRAM_ROWS)
     there = sums(sums(counts, across).T, down)[::-1]
@@ -146,7 +147,8 @@ def histogram_map(record: GradientRecord, kind: str, layer: int, exponents: Arra
     top = float(np.nanmax(share))
     shade = 1 + np.nan_to_num(share / top) * (LEVELS - 2)
     cells = np.where(there > 0, shade.round(), _EMPTY).astype(np.int64)
-    cells[np.isnan(share)] = MISSING
+    counted = np.nan_to_num(record.get(kind, "count")[:, layer]) > 0
+    cells[:, ~anywhere(counted[:, None], bounds_of(len(counts), HISTOGRAM_COLUMNS))[:, 0]] = MISSING
     colours = shades(SEQUENTIAL)
     palette = np.concatenate([opaque(colours), np.array([[128, 128, 128, 90], [0, 0, 0, 0]], np.uint8)])
     title = histogram_title(record, kind, layer)

@@ -186,12 +186,14 @@ def _time_chart(time: TimeRecord) -> Chart | None:
     memory = time.memory()[-max(1, len(norms) // 3) :]
     reach = float(np.median(memory))
     whole = "does not fall to 1/e within the sequence" if np.isinf(reach) else f"falls to 1/e over {reach:.0f} steps"
+    zeros = ("An exact 0 has no place on this axis.",) if (norms == 0).any() else ()
     return chart(
         f"Layer {time.layer}, by step of the sequence{', read from its end' if time.backward else ''}",
         curves,
         row_label="‖∂C/∂hₜ‖",
         column_label="step of the sequence",
-        notes=(f"The gradient {whole} (median of the last third of the records).",),
+        logarithmic=True,
+        notes=(f"The gradient {whole} (median of the last third of the records).", *zeros),
     )
 
 

@@ -64,7 +64,7 @@ def layer_numbers(subject: Subject, gains: dict[str, Shown]) -> Table | None:
         (name, what, *(number(float(column[i])) for column in columns), *(_share(float(s[i])) for s in shares))
         for i, (name, what) in enumerate(zip(record.layers, record.descriptions, strict=True))
     ]
-    symbol = "‖δ‖" if kind == "error" else f"‖{kind}‖"
+    symbol = "‖δ‖" if kind == "error" else "norm"
     headers = (
         "layer",
         "what",
