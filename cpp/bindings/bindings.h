@@ -17,6 +17,7 @@ void register_program(pybind11::module_& m);
 void register_recurrent(pybind11::module_& m);
 void register_roofline(pybind11::module_& m);
 void register_statistics(pybind11::module_& m);
+void register_survey(pybind11::module_& m);
 void register_system(pybind11::module_& m);
 
 }  // namespace gradwell::bindings

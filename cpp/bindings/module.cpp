@@ -28,5 +28,6 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_recurrent(m);
   bindings::register_roofline(m);
   bindings::register_statistics(m);
+  bindings::register_survey(m);
   bindings::register_system(m);
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 
+import numpy
 import numpy.typing
 
 __all__: list[str] = [
@@ -19,6 +20,7 @@ __all__: list[str] = [
     "batchnorm_backward",
     "batchnorm_forward",
     "build_info",
+    "changes",
     "clip_adaptive",
     "clip_by_value",
     "dense_backward",
@@ -28,7 +30,6 @@ __all__: list[str] = [
     "exponent_bias",
     "get_worth",
     "gradient_statistics",
-    "gradient_statistics_of_all",
     "largest",
     "layernorm_backward",
     "layernorm_forward",
@@ -47,6 +48,7 @@ __all__: list[str] = [
     "set_num_threads",
     "set_worth",
     "sigmoid",
+    "survey",
     "take_fork_notice",
     "tanh",
 ]
@@ -233,6 +235,7 @@ def batchnorm_forward(
     alpha: typing.Any,
 ) -> tuple[typing.Any, ...]: ...
 def build_info() -> dict[str, typing.Any]: ...
+def changes(now: list[typing.Any], before: list[typing.Any]) -> numpy.typing.NDArray[numpy.float64]: ...
 def clip_adaptive(gradient: typing.Any, weight: typing.Any, ratio: typing.Any, floor: typing.Any) -> int: ...
 def clip_by_value(operation: str, gradient: typing.Any, limit: typing.Any) -> None: ...
 def dense_backward(
@@ -256,7 +259,6 @@ def get_worth() -> tuple[typing.Any, ...]: ...
 def gradient_statistics(
     array: typing.Any, flush_denormals: bool
 ) -> tuple[tuple[typing.Any, ...], numpy.typing.NDArray[typing.Any]]: ...
-def gradient_statistics_of_all(arrays: list[typing.Any], flush_denormals: bool) -> tuple[typing.Any, ...]: ...
 def largest(array: typing.Any) -> float: ...
 def layernorm_backward(
     dy: typing.Any, x: typing.Any, gamma: typing.Any, mean: typing.Any, variance: typing.Any, epsilon: typing.Any
@@ -302,6 +304,9 @@ def scale(operation: str, gradient: typing.Any, factor: float) -> None: ...
 def set_num_threads(count: typing.Any) -> None: ...
 def set_worth(waking: int, sharing: int, team: int) -> None: ...
 def sigmoid(x: typing.Any, flush_denormals: bool) -> numpy.typing.NDArray[typing.Any]: ...
+def survey(
+    full: list[typing.Any], normed: list[typing.Any], units: list[typing.Any], flush_denormals: bool
+) -> tuple[typing.Any, ...]: ...
 def take_fork_notice() -> bool: ...
 def tanh(x: typing.Any, flush_denormals: bool) -> numpy.typing.NDArray[typing.Any]: ...
 

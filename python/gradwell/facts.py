@@ -61,7 +61,7 @@ class Facts:
     moments
         Of every parameter before the first step, by name.
     inputs
-        Of the samples.
+        Of the samples; None where they are not known.
     blind
         Loss of the best answer that looks at no sample; None where that was not worked out (sequences of lengths).
     samples, batch_size
@@ -79,7 +79,7 @@ class Facts:
     stages: list[tuple[Any, ...]]
     loss: str
     moments: dict[str, Moments]
-    inputs: Inputs
+    inputs: Inputs | None
     blind: float | None
     samples: int
     batch_size: int
@@ -161,7 +161,7 @@ def moments_of(parameters: Mapping[str, Array]) -> dict[str, Moments]:
     >>> moments_of({"0.weight": np.array([1.0, 3.0])})
     {'0.weight': Moments(mean=2.0, variance=1.0, size=2)}
     """
-    numbers, _, _ = _core.gradient_statistics_of_all(list(parameters.values()), False)
+    numbers, *_ = _core.survey(list(parameters.values()), [], [], False)
     means, deviations = numbers[:, QUANTITIES.index("mean")], numbers[:, QUANTITIES.index("std")]
     return {
         name: Moments(float(mean), float(deviation) ** 2, values.size)

@@ -51,8 +51,8 @@ def test_arrays_in_parts_are_measured_as_one(cut, spoil):
     x = np.random.default_rng(1).normal(size=100)
     if spoil is not None:
         x[[3, 50]] = spoil
-    (whole,) = measured([x], [1.0])
-    one, other = measured([x[:cut], x[cut:]], [1.0, 1.0])
+    (whole,) = measured([x])
+    one, other = measured([x[:cut], x[cut:]])
     parts = one.merged(other)
     np.testing.assert_allclose(parts.numbers, whole.numbers, rtol=1e-12)
     assert parts.low == whole.low

@@ -97,6 +97,8 @@ struct StatisticsKernels {
   double (*largest)(Context, Matrix<const T> x);
   // The norm of every piece's finite elements.
   void (*norms)(Context, Matrix<const T> x, double* norms);
+  // Of every chunk of part_elements numbers the sums of (now - before)^2 and of before^2; before becomes now.
+  void (*changes)(Context, Index count, const T* now, T* before, double* moved, double* sizes);
 };
 
 }  // namespace gradwell

@@ -184,11 +184,38 @@ void norms(Context context, Matrix<const T> x, double* to) {
                [&](Index k) { to[k] = norm_of_piece<T>(piece(x, cut, k), context.flush_denormals); });
 }
 
+template <class T>
+void changes(Context context, Index count, const T* now, T* before, double* moved, double* sizes) {
+  for_each_chunk(context, count, 2, [&](Index begin, Index end) {
+    Pack<double> apart[wide_parts<T>] = {}, size[wide_parts<T>] = {};
+    double rest_apart = 0, rest_size = 0;
+    Index j = begin;
+    for (; j + lanes<T> <= end; j += lanes<T>) {
+      const Pack<T> here = load(now + j);
+#pragma GCC unroll 2
+      for (int p = 0; p < wide_parts<T>; ++p) {
+        const Pack<double> was = load_wide(before + j, p), difference = load_wide(now + j, p) - was;
+        apart[p] = fma(difference, difference, apart[p]);
+        size[p] = fma(was, was, size[p]);
+      }
+      store(before + j, here);
+    }
+    for (; j < end; ++j) {
+      const double was = static_cast<double>(before[j]), difference = static_cast<double>(now[j]) - was;
+      rest_apart += difference * difference;
+      rest_size += was * was;
+      before[j] = now[j];
+    }
+    moved[begin / part_elements] = sum_lanes<T>(apart) + rest_apart;
+    sizes[begin / part_elements] = sum_lanes<T>(size) + rest_size;
+  });
+}
+
 }  // namespace
 
 template <class T>
 StatisticsKernels<T> statistics_kernels() {
-  return {measure<T>, measure_parts<T>, merge<T>, largest<T>, norms<T>};
+  return {measure<T>, measure_parts<T>, merge<T>, largest<T>, norms<T>, changes<T>};
 }
 template StatisticsKernels<float> statistics_kernels<float>();
 template StatisticsKernels<double> statistics_kernels<double>();

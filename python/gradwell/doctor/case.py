@@ -34,6 +34,8 @@ class Case:
         The ledger of clipping.
     fault, skipped
         The error that named a non-finite value, and steps left out because of one.
+    forecast
+        What theory expects, where it is known already.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Case:
         clipping: ClipLedger | None = None,
         fault: NonFiniteError | None = None,
         skipped: tuple[int, ...] = (),
+        forecast: Forecast | None = None,
     ):
         self.record = record
         self.facts = facts
@@ -52,6 +55,7 @@ class Case:
         self.clipping = ClipLedger([]) if clipping is None else clipping
         self.fault = fault
         self.skipped = skipped
+        self.forecast = forecast
 
     @classmethod
     def of(cls, history: History) -> Case:
@@ -86,7 +90,11 @@ class Case:
     @cached_property
     def expected(self) -> Forecast | None:
         """What theory expects of the network as it was at the start; None where it has nothing to say."""
-        if self.facts is None or any("recurrent" in str(type(layer).__module__) for layer in self.facts.layers):
+        if self.forecast is not None:
+            return self.forecast
+        if self.facts is None or not self.facts.layers or self.facts.inputs is None:
+            return None
+        if any("recurrent" in str(type(layer).__module__) for layer in self.facts.layers):
             return None
         inputs = self.facts.inputs
         if not (np.isfinite(inputs.square) and inputs.square > 0):

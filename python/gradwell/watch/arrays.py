@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradwell.statistics import GradientRecord
-from gradwell.watch.measurements import Step, Waiting, chunk_of, record_of
+from gradwell.watch.measurements import Step, chunk_of, record_of
 
 
 def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
@@ -38,17 +38,18 @@ def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
         raise TypeError(f"[watch] arrays is of type {type(arrays).__name__}; needs a mapping from layers to gradients")
     if not arrays:
         raise ValueError("[watch] arrays is empty; needs at least one layer")
-    seen = Step()
+    found = []
     for name, value in arrays.items():
         array = np.asarray(value)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"[watch] {name} has dtype {array.dtype}; needs real numbers")
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float32)
-        seen.waiting.append(Waiting("parameter", f"{name}.weight", array))
-    seen.settle()
+        found.append(array)
     layers = [str(name) for name in arrays]
     parameters = [f"{name}.weight" for name in layers]
+    seen = Step()
+    seen.settle([("parameter", name) for name in parameters], found)
     chunk = chunk_of([(step, seen)], layers, parameters)
     pairs = list(zip(parameters, layers, strict=True))
     return record_of([(name, "weights") for name in layers], pairs, chunk)

@@ -4,141 +4,108 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core
 from gradwell.statistics import QUANTITIES, GradientRecord
+from gradwell.watch.merging import Measurement, merged_rows
 
 Array = NDArray[Any]
+Key = tuple[str, str]
 
 FIELDS = len(QUANTITIES)
-COUNT, NORM, RMS, MEAN, STD, MIN, MAX, LARGEST, SMALLEST, ZEROS, NANS, INFS = range(FIELDS)
-
-
-class Measurement(NamedTuple):
-    """Statistics of one quantity of one layer in one step, and its histogram: see `GradientRecord`."""
-
-    numbers: Array
-    low: int
-    """Exponent of the first bin."""
-    counts: Array
-
-    def merged(self, other: Measurement) -> Measurement:
-        """Return the statistics of both sets of numbers taken together."""
-        if not len(other.counts):
-            return self._replace(numbers=_merged(self.numbers, other.numbers))
-        if not len(self.counts):
-            return other._replace(numbers=_merged(self.numbers, other.numbers))
-        low = min(self.low, other.low)
-        high = max(self.low + len(self.counts), other.low + len(other.counts))
-        counts = np.zeros(high - low, np.int64)
-        for part in (self, other):
-            counts[part.low - low : part.low - low + len(part.counts)] += part.counts
-        return Measurement(_merged(self.numbers, other.numbers), low, counts)
-
-
-def measured(arrays: list[Array], scales: Sequence[float]) -> list[Measurement]:
-    """Measure arrays, all in one call; their values are `scales`, powers of two, times what counts."""
-    numbers, where, counts = _core.gradient_statistics_of_all(arrays, True)
-    found = []
-    for row, (low, bins, at), scale in zip(numbers, where.tolist(), scales, strict=True):
-        if scale != 1.0:
-            row[[NORM, RMS, MEAN, STD, MIN, MAX, LARGEST, SMALLEST]] /= scale
-        found.append(Measurement(row, low - round(math.log2(scale)), counts[at : at + bins]))
-    return found
-
-
-def _merged(a: Array, b: Array) -> Array:
-    """Return the numbers of two sets taken together."""
-    if a[COUNT] == 0 or b[COUNT] == 0:
-        return b.copy() if a[COUNT] == 0 else a.copy()
-    found = a + b  # counts add up
-    weights = np.array([s[COUNT] - s[NANS] - s[INFS] for s in (a, b)])
-    total = weights.sum()
-    found[NORM] = math.hypot(a[NORM], b[NORM])
-    found[RMS] = found[NORM] / math.sqrt(total) if total else math.nan
-    known = [s for s, w in zip((a, b), weights, strict=True) if w]
-    if len(known) == 1:
-        found[[MEAN, STD, MIN, MAX, LARGEST]] = known[0][[MEAN, STD, MIN, MAX, LARGEST]]
-    else:
-        share = weights / total if total else weights
-        found[MEAN] = share @ [a[MEAN], b[MEAN]]
-        spread = share @ [a[STD] ** 2, b[STD] ** 2] + share[0] * share[1] * (a[MEAN] - b[MEAN]) ** 2
-        found[STD] = math.sqrt(spread)
-        found[MIN], found[MAX] = min(a[MIN], b[MIN]), max(a[MAX], b[MAX])
-        found[LARGEST] = max(a[LARGEST], b[LARGEST])
-    found[SMALLEST] = np.fmin(a[SMALLEST], b[SMALLEST])
-    return found
-
-
-class Waiting(NamedTuple):
-    """An array that is to be measured."""
-
-    kind: str  # "error", "activation", "output" or "parameter"
-    name: str
-    array: Array
-    scale: float = 1.0
+NORM, NANS, INFS = (QUANTITIES.index(name) for name in ("norm", "nans", "infs"))
+SCALED = [QUANTITIES.index(name) for name in ("norm", "rms", "mean", "std", "min", "max", "largest", "smallest")]
 
 
 class Step:
-    """What was measured in one training step: by (kind, layer or parameter)."""
+    """What was measured in one training step.
+
+    Attributes
+    ----------
+    keys, numbers, where, counts
+        Kind and layer or parameter of each array, its statistics (arrays, 12), for its histogram the exponent of the
+        first bin, the bins and where they begin (arrays, 3), and the bins of all.
+    outputs
+        |dC/dy| by layer.
+    saturated, dead
+        Shares of outputs and of units by layer.
+    moved
+        Names of parameters, and |change| and |parameter| of each (parameters, 2).
+    """
 
     def __init__(self) -> None:
-        self.waiting: list[Waiting] = []
-        self.found: dict[tuple[str, str], Measurement] = {}
+        self.keys: list[Key] = []
+        self.numbers: Array = np.zeros((0, FIELDS))
+        self.where: Array = np.zeros((0, 3), np.int64)
+        self.counts: Array = np.zeros(0, np.uint32)
+        self.outputs: dict[str, float] = {}
         self.saturated: dict[str, float] = {}
         self.dead: dict[str, float] = {}
-        self.updates: dict[str, tuple[float, float]] = {}
+        self.moved: tuple[list[str], Array] = ([], np.zeros((0, 2)))
 
-    def settle(self) -> tuple[str, str] | None:
-        """Measure what is waiting; return kind and name of the first with a value that is not finite."""
-        items, self.waiting = self.waiting, []
-        first = None
-        results = measured([item.array for item in items], [item.scale for item in items])
-        for item, result in zip(items, results, strict=True):
-            key = item.kind, item.name
-            self.found[key] = self.found[key].merged(result) if key in self.found else result
-            if first is None and result.numbers[NANS] + result.numbers[INFS] > 0:
-                first = key
-        return first
+    def settle(
+        self,
+        keys: list[Key],
+        arrays: list[Array],
+        outputs: Sequence[tuple[str, Array]] = (),
+        units: Sequence[tuple[Any, ...]] = (),
+        scale: float = 1.0,
+    ) -> tuple[list[Key], list[int]]:
+        """Measure arrays by key, the norms of `outputs` by layer, and units, all in one call.
 
-    def output_gradient(self, name: str) -> float:
-        """Return |dC/dy| of a layer; that of its error where nothing follows it but another layer."""
-        found = self.found.get(("output", name)) or self.found.get(("error", name))
-        return float(found.numbers[NORM]) if found else math.nan
+        Errors and outputs are `scale`, a power of two, times what counts. Returns the keys of arrays with a value that
+        is not finite, in their order, and how many numbers of each set of units are saturated.
+        """
+        numbers, where, counts, norms, flat = _core.survey(arrays, [array for _, array in outputs], list(units), True)
+        if scale != 1.0:
+            scaled = [i for i, (kind, _) in enumerate(keys) if kind == "error"]
+            numbers[np.ix_(scaled, SCALED)] /= scale
+            where[scaled, 0] -= round(math.log2(scale))
+        spoilt = [keys[i] for i in np.flatnonzero(numbers[:, NANS] + numbers[:, INFS])]
+        self.keys, self.numbers, self.where, self.counts = keys, numbers, where, counts
+        if len(set(keys)) < len(keys):
+            self.keys, self.numbers, self.where, self.counts = merged_rows(keys, numbers, where, counts)
+        for (name, _), norm in zip(outputs, norms.tolist(), strict=True):
+            self.outputs[name] = math.hypot(self.outputs.get(name, 0.0), norm / scale)
+        return spoilt, flat.tolist()
+
+
+def measured(arrays: list[Array]) -> list[Measurement]:
+    """Measure arrays, each by itself."""
+    numbers, where, counts, _, _ = _core.survey(arrays, [], [], True)
+    rows = zip(numbers, where.tolist(), strict=True)
+    return [Measurement(row, low, counts[at : at + bins]) for row, (low, bins, at) in rows]
 
 
 def chunk_of(steps: Sequence[tuple[int, Step]], layers: Sequence[str], parameters: Sequence[str]) -> dict[str, Array]:
     """Return steps in the form in which a compiled program hands over its record."""
     order = [("error", name) for name in layers] + [("activation", name) for name in layers]
-    order += [("parameter", name) for name in parameters]
+    entries = {key: i for i, key in enumerate([*order, *(("parameter", name) for name in parameters)])}
+    places = {name: i for i, name in enumerate(parameters)}
     rows = len(steps)
-    statistics = np.full((rows, len(order), FIELDS), np.nan)
-    where = np.zeros((rows, len(order), 3), np.int64)
+    statistics = np.full((rows, len(entries), FIELDS), np.nan)
+    where = np.zeros((rows, len(entries), 3), np.int64)
     counts: list[Array] = []
     offset = 0
     stages = np.full((rows, len(layers), 5), np.nan)
     values = np.full((rows, len(parameters), 2), np.nan)
     for row, (_, step) in enumerate(steps):
-        for entry, key in enumerate(order):
-            measurement = step.found.get(key)
-            if measurement is None:
-                continue
-            statistics[row, entry] = measurement.numbers
-            where[row, entry] = measurement.low, len(measurement.counts), offset
-            counts.append(measurement.counts.astype(np.uint32))
-            offset += len(measurement.counts)
-        for i, name in enumerate(layers):
-            stages[row, i, :3] = (
-                step.output_gradient(name),
-                step.saturated.get(name, math.nan),
-                step.dead.get(name, math.nan),
-            )
-        for i, name in enumerate(parameters):
-            values[row, i] = step.updates.get(name, (math.nan, math.nan))
+        known, to = _placed(step.keys, entries)
+        statistics[row, to] = step.numbers[known]
+        where[row, to] = step.where[known] + [0, 0, offset]
+        counts.append(step.counts)
+        offset += len(step.counts)
+        names, moved = step.moved
+        known, to = _placed(names, places)
+        values[row, to] = moved[known]
+        errors = statistics[row, : len(layers), NORM].tolist()  # |dC/dy| where nothing follows a layer but another
+        stages[row, :, 0] = [step.outputs.get(name, error) for name, error in zip(layers, errors, strict=True)]
+        for column, shares in ((1, step.saturated), (2, step.dead)):
+            stages[row, :, column] = [shares.get(name, math.nan) for name in layers]
     return {
         "steps": np.array([number for number, _ in steps], np.int64),
         "statistics": statistics,
@@ -148,6 +115,12 @@ def chunk_of(steps: Sequence[tuple[int, Step]], layers: Sequence[str], parameter
         "parameters": values,
         "time": np.zeros((rows, 0)),
     }
+
+
+def _placed(keys: Sequence[Any], entries: dict[Any, int]) -> tuple[list[int], list[int]]:
+    """Return which keys the record knows, and where they go."""
+    known = [i for i, key in enumerate(keys) if key in entries]
+    return known, [entries[keys[i]] for i in known]
 
 
 def record_of(

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gradwell.watch.measurements import Waiting
-from gradwell.watch.units import ACTIVATIONS, Window, kind_of, saturated_of
+from gradwell.doctor.case import Case
+from gradwell.facts import Inputs
+from gradwell.watch.measurements import Step
+from gradwell.watch.torch_facts import expected_of, facts_of, in_a_row, inputs_read, moments_by_name, stages_of
+from gradwell.watch.torch_step import Call, Collected, Role
+from gradwell.watch.torch_tensors import Updates
+from gradwell.watch.units import ACTIVATIONS, Window, kind_of
 from gradwell.watch.watching import Watch
 
 if TYPE_CHECKING:
     import torch as _torch
-
-Array = NDArray[Any]
 
 
 def torch(
     model: _torch.nn.Module,
     optimizer: _torch.optim.Optimizer | Iterable[_torch.optim.Optimizer] | None = None,
     *,
-    every: int = 1,
+    every: int | Literal["auto"] = 1,
     scaler: Any = None,
 ) -> TorchWatch:
     """Watch a PyTorch model while it trains: the gradient record, the origin of a NaN, and the doctor.
@@ -39,7 +41,7 @@ def torch(
     optimizer
         The optimiser or optimisers; None: call ``watch.end_step()`` after each step yourself.
     every
-        Measure one step in so many.
+        Measure one step in so many; "auto": as many as 2 % of the time pay for.
     scaler
         The ``torch.amp.GradScaler`` in use: errors are measured without its scale.
 
@@ -60,6 +62,9 @@ def torch(
     return TorchWatch(model, optimizer, every, scaler)
 
 
+MOST_PASSES = 16  # of one step that wait for their gradients
+
+
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     """Keep what goes wrong in a hook away from the training."""
 
@@ -73,21 +78,10 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class _Output(NamedTuple):
-    """What a layer gave, through its activation where it has one; `before`: what the activation read."""
-
-    name: str
-    activation: str
-    value: Any
-    version: int
-    before: Any
-    before_version: int
-
-
 class TorchWatch(Watch):
     """A watch on a PyTorch model: see `torch`."""
 
-    def __init__(self, model: Any, optimizer: Any, every: int, scaler: Any):
+    def __init__(self, model: Any, optimizer: Any, every: int | str, scaler: Any):
         super().__init__(every)
         try:
             import torch as library
@@ -99,36 +93,51 @@ class TorchWatch(Watch):
         for given in optimizers:
             if not isinstance(given, library.optim.Optimizer):
                 raise TypeError(f"[watch] optimizer is of type {type(given).__name__}; needs a torch optimizer")
+        self._model = model
         self._scaler = scaler
-        self._torch = library
-        self._names = {module: name or "model" for name, module in model.named_modules()}
-        owned: dict[int, str] = {}
-        self._owners: dict[str, list[tuple[str, Any]]] = {}
-        for module, name in self._names.items():
+        self._tensor = library.Tensor
+        owned: set[int] = set()
+        self._owned: dict[str, list[tuple[str, Any]]] = {}  # parameters by layer
+        self._roles: dict[Any, Role] = {}
+        for path, module in model.named_modules():
+            name = path or "model"
             for what, parameter in module.named_parameters(recurse=False):
                 if id(parameter) not in owned:  # a tied parameter counts once
-                    owned[id(parameter)] = name
-                    self._owners.setdefault(name, []).append((what, parameter))
-        self._order: list[str] = []  # layers as they run
-        self._latest: tuple[str, Any] | None = None  # the layer that ran last, and its output
+                    owned.add(id(parameter))
+                    self._owned.setdefault(name, []).append((f"{name}.{what}", parameter))
+            if name in self._owned:
+                self._roles[module] = Role(name, kind_of(module), True)
+            elif type(module).__name__ in ACTIVATIONS:
+                self._roles[module] = Role(name, ACTIVATIONS[type(module).__name__], False)
+        self._optimizer = optimizers[0] if optimizers else None
+        kinds = {role.name: role.kind for role in self._roles.values() if role.layer}
+        self._moments = moments_by_name(self._owned, kinds)
+        self._shapes = {
+            name: tuple(parameter.shape)
+            for name, parameters in self._owned.items()
+            for what, parameter in parameters
+            if what == f"{name}.weight"
+        }
+        self._inputs: Inputs | None = None
+        self._batch = 0
+        self._chained = False
+        self._calls: list[Call] = []  # in this step, in order
+        self._passes: list[int] = []  # where each pass of the model begins among them
+        self._last: Any = None  # what the last of them gave
         self._windows: dict[str, Window] = {}
-        self._before: list[tuple[str, Any, Any]] = []  # name, parameter, its values before the step
-        self._copies: dict[str, Any] = {}  # memory for that
-        self._made: list[_Output] = []  # in this step, in order
-        self._leaves = [module for module in self._names if self._is_leaf(module)]
+        self._updates = Updates()
+        self._gradients: list[tuple[str, Any]] = []
         self._closed = False
         self._on_modules: list[Any] = []  # handles of the hooks that only measured steps have
         self._handles = [o.register_step_pre_hook(self._before_step) for o in optimizers]
         self._handles += [optimizers[-1].register_step_post_hook(self._after_step)] if optimizers else []
         self._hook()
 
-    def _is_leaf(self, module: Any) -> bool:
-        return self._names[module] in self._owners or type(module).__name__ in ACTIVATIONS
-
     def _hook(self) -> None:
         """Put hooks on the modules if this step is measured, and take them off if it is not."""
         if self.recording and not self._on_modules and not self._closed:
-            self._on_modules = [module.register_forward_hook(self._after_forward) for module in self._leaves]
+            self._on_modules = [module.register_forward_hook(self._after_forward) for module in self._roles]
+            self._on_modules.append(self._model.register_forward_pre_hook(self._before_pass))
         elif not self.recording:
             self._unhook()
 
@@ -144,153 +153,117 @@ class TorchWatch(Watch):
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._latest = None
-        self._before = []
-        self._copies = {}
-        self._made = []
+        self._forget()
+        self._updates.clear()
 
     def end_step(self) -> None:
         """End a step where no optimiser was given: gradients are measured as they are now."""
         self._before_step(None, (), {})
         self._after_step(None, (), {})
 
-    @_guarded
     def _after_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        value = output[0] if isinstance(output, tuple) and output else output
-        if not (isinstance(value, self._torch.Tensor) and value.requires_grad):
-            return
-        name = self._names[module]
-        if name in self._owners:
-            self._layer_ran(name, module, inputs, value)
-        elif self._latest is not None and inputs and inputs[0] is self._latest[1]:
-            self._activation_ran(self._latest[0], module, value)
-
-    def _layer_ran(self, name: str, module: Any, inputs: tuple[Any, ...], value: Any) -> None:
-        first_time = name not in self._order and self._record is None
-        if first_time:
-            self._order.append(name)
-            self._stages.append((name, kind_of(module)))
-        if self._latest is not None and inputs and inputs[0] is not self._latest[1]:
-            self._through_functions(self._latest, inputs[0])
-        self._made.append(_Output(name, "", value, value._version, None, 0))
-        value.register_hook(functools.partial(self._error, name))
-        self._latest = (name, value)
-
-    def _activation_ran(self, name: str, module: Any, value: Any) -> None:
-        activation = ACTIVATIONS[type(module).__name__]
-        for i, (layer, kind) in enumerate(self._stages):
-            if layer == name and "+" not in kind and self._record is None:
-                self._stages[i] = (layer, f"{kind}+{activation}")
-        last = self._made[-1]
-        self._made[-1] = _Output(name, activation, value, value._version, last.value, last.version)
-        value.register_hook(functools.partial(self._output_gradient, name))
-        self._latest = (name, value)
-
-    def _through_functions(self, latest: tuple[str, Any], value: Any) -> None:
-        """Take what a layer reads as the output of the one before it, changed by functions that are no modules."""
-        name, output = latest
-        tensor = isinstance(value, self._torch.Tensor) and value.requires_grad
-        if tensor and value.numel() == output.numel() and value.grad_fn is not None:
-            value.register_hook(functools.partial(self._output_gradient, name))
+        try:
+            value = output[0] if isinstance(output, tuple) and output else output
+            if not (isinstance(value, self._tensor) and value.requires_grad):
+                return
+            back: list[Any] = []
+            value.register_hook(back.append)  # type: ignore[no-untyped-call]
+            read: Any = inputs[0] if inputs else None
+            through: list[Any] | None = None
+            if read is not self._last and self._follows(read):
+                through = []
+                read.register_hook(through.append)
+            self._calls.append((module, value, value._version, back, read, through))
+            self._last = value
+        except Exception as error:
+            self._failed(error)
 
     @_guarded
-    def _error(self, name: str, gradient: Any) -> None:
-        self._current.waiting.append(Waiting("error", name, _array(gradient), self._scale()))
+    def _before_pass(self, module: Any, inputs: Any) -> None:
+        """Drop passes that nothing went back through, but for the latest: they were evaluations, and hold memory."""
+        self._passes.append(len(self._calls))
+        if len(self._passes) > MOST_PASSES:
+            end = self._passes[1]
+            kept = [call for call in self._calls[:end] if call[3]]
+            dropped = end - len(kept)
+            self._calls = kept + self._calls[end:]
+            self._passes = [max(begin - dropped, 0) for begin in self._passes[1:]]
 
-    @_guarded
-    def _output_gradient(self, name: str, gradient: Any) -> None:
-        self._current.waiting.append(Waiting("output", name, _array(gradient), self._scale()))
-
-    def _scale(self) -> float:
-        return float(self._scaler.get_scale()) if self._scaler is not None else 1.0
+    def _follows(self, read: Any) -> bool:
+        """Say whether a tensor may be the output of the layer before, changed by functions that are no modules."""
+        if self._last is None or not isinstance(read, self._tensor) or read.grad_fn is None:
+            return False
+        return bool(read.numel() == self._last.numel())
 
     @_guarded
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._latest = None
         if not self.recording:
             return
-        known = {name for name, _, _ in self._before}
-        kept = []
-        for name, parameters in self._owners.items():
-            for what, parameter in parameters:
-                key = f"{name}.{what}"
-                if name in self._order and (key, name) not in self._parameters and self._record is None:
-                    self._parameters.append((key, name))
-                if parameter.grad is not None and key not in known:
-                    self._current.waiting.append(Waiting("parameter", key, _array(parameter.grad)))
-                    kept.append((key, parameter))
-        if not kept:
-            return
-        copies = []
-        for key, parameter in kept:
-            if key not in self._copies or self._copies[key].shape != parameter.shape:
-                self._copies[key] = self._torch.empty_like(parameter, memory_format=self._torch.preserve_format)
-            copies.append(self._copies[key].detach())
-        self._torch._foreach_copy_(copies, [p.detach() for _, p in kept])
-        self._before += [(key, p, old) for (key, p), old in zip(kept, copies, strict=True)]
+        found = []
+        for parameters in self._owned.values():
+            for name, parameter in parameters:
+                if parameter.grad is not None and name not in self._updates:
+                    found.append((name, parameter))
+                    self._gradients.append((name, parameter.grad))
+        self._updates.before(found)
 
     @_guarded
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        step = None
         try:
             if self.recording:
-                self._settle()
+                step = self._settle()
         finally:
-            self._made, self._before = [], []
-            self._end_step()
+            self._forget()
+            self._end_step(step)
             self._hook()
 
-    def _settle(self) -> None:
-        """Measure what the step left: outputs in the order in which they were made, errors, gradients, updates."""
-        step, torch = self._current, self._torch
-        outputs = []
-        for made in self._made:
-            if made.value._version == made.version:  # else changed in place since: not what the layer gave
-                array = _array(made.value)
-                outputs.append(Waiting("activation", made.name, array))
-                self._look_at_units(made.name, made.activation, array)
-        step.waiting = outputs + step.waiting
-        self._name_origin(step.settle())
-        self._made = []
-        if self._before:
-            names, parameters, before = zip(*self._before, strict=True)
-            sizes = torch._foreach_norm(list(before))
-            torch._foreach_sub_(list(before), [p.detach() for p in parameters])
-            norms = [float(norm) for norm in (*torch._foreach_norm(list(before)), *sizes)]
-            for name, moved, size in zip(names, norms[: len(names)], norms[len(names) :], strict=True):
-                step.updates[name] = moved, size
-                if not np.isfinite(moved) and np.isfinite(size):
-                    self._blame("update", name.rsplit(".", 1)[0], "step")
-        self._before = []
+    def _forget(self) -> None:
+        self._calls, self._passes, self._gradients, self._last = [], [], [], None
+        self._updates.forget()
 
-    def _look_at_units(self, name: str, activation: str, array: Array) -> None:
-        flat = saturated_of(activation, array)
-        if flat is not None:
-            self._current.saturated[name] = float(np.count_nonzero(flat)) / max(flat.size, 1)
-            window = self._windows.setdefault(name, Window())
-            window.add(flat)
-            self._current.dead[name] = window.share
+    def _settle(self) -> Step:
+        """Measure what the step left."""
+        collected = Collected(self._calls, self._roles)
+        self._learn_layers(collected)
+        scale = float(self._scaler.get_scale()) if self._scaler is not None else 1.0
+        step, spoilt = collected.measure(self._gradients, self._windows, scale)
+        step.moved = self._updates.after()
+        origin = collected.origin(spoilt)
+        if origin is not None:
+            phase, layer = origin
+            ran = dict(self._stages).get(layer or "", "forward")
+            back = "gradient" if spoilt[0][0] == "parameter" else "backward"
+            self._blame(phase, layer, ran if phase == "forward" else back)
+        for name, (moved, size) in zip(step.moved[0], step.moved[1].tolist(), strict=True):
+            if not np.isfinite(moved) and np.isfinite(size):
+                self._blame("update", name.rsplit(".", 1)[0], "step")
+        return step
 
-    def _name_origin(self, first: tuple[str, str] | None) -> None:
-        if first is None:
+    def _case(self) -> Case:
+        case = super()._case()
+        stages = stages_of(self._stages, self._shapes)
+        case.facts = facts_of(stages, self._moments, self._inputs, self._batch, self._optimizer, self._targets.blind)
+        if self._chained and self._inputs is not None:
+            case.forecast = expected_of(stages, self._moments, self._inputs)
+        return case
+
+    def _learn_layers(self, collected: Collected) -> None:
+        """Name the layers in the order in which they ran first; the record of later steps has the same."""
+        if self._record is not None:
             return
-        for made in self._made:  # an activation may hide what a layer made
-            for value, version in ((made.before, made.before_version), (made.value, made.version)):
-                if value is not None and value._version == version and not np.isfinite(_array(value)).all():
-                    return self._blame("forward", made.name, dict(self._stages).get(made.name, "forward"))
-        kind, name = first
-        if kind == "parameter":
-            self._blame("backward", name.rsplit(".", 1)[0], "gradient")
-        else:  # the layer that read it, on its way back
-            after = self._order.index(name) + 1
-            self._blame("backward", self._order[after] if after < len(self._order) else None, "backward")
-
-
-def _array(tensor: Any) -> Array:
-    """Return a tensor's values as a NumPy array, without a copy where it lies in memory as float32 or float64."""
-    values = tensor.detach()
-    if values.device.type != "cpu":
-        values = values.cpu()
-    if values.dtype.itemsize not in (4, 8) or not values.dtype.is_floating_point:
-        values = values.float()
-    array: Array = values.numpy()
-    return array
+        if not self._stages and collected.outputs:
+            self._inputs = inputs_read(collected)
+            self._batch = int(collected.outputs[0].value.shape[0])
+            layers = [call for call in self._calls if self._roles[call[0]].layer]
+            self._chained = in_a_row(collected, [call[4] for call in layers])
+        kinds = dict(self._stages)
+        by_name = {role.name: role.kind for role in self._roles.values() if role.layer}
+        for output in collected.outputs:
+            kind = by_name[output.name]
+            if output.name not in kinds or (output.activation and "+" not in kinds[output.name]):
+                kinds[output.name] = f"{kind}+{output.activation}" if output.activation else kind
+        self._stages = list(kinds.items())
+        known = {name for name, _ in self._parameters}
+        for layer, _ in self._stages:
+            self._parameters += [(name, layer) for name, _ in self._owned[layer] if name not in known]

@@ -40,6 +40,7 @@ KINDS: Final = {
     "GRU": "gru",
     "RNN": "rnn",
 }
+FLATTENING: Final = ("tanh", "sigmoid", "relu")  # whose derivative says whether a unit does anything
 SAMPLES: Final = 1000  # of a window
 
 
@@ -49,46 +50,47 @@ def kind_of(module: Any) -> str:
     return next((kind for start, kind in KINDS.items() if name.startswith(start)), name.lower())
 
 
-def saturated_of(activation: str, y: Array) -> Array | None:
-    """Return where outputs have under 1 % of the largest derivative; None for activations that have no such place.
-
-    Examples
-    --------
-    >>> saturated_of("tanh", np.array([[0.5, 0.999]]))
-    array([[False,  True]])
-    """
-    if activation == "tanh":
-        return np.asarray(1 - y * y < 0.01)
-    if activation == "sigmoid":
-        return np.asarray(y * (1 - y) < 0.0025)
-    return np.asarray(y <= 0) if activation == "relu" else None
-
-
 class Window:
-    """Units that were saturated for every sample, over windows of 1,000 samples.
+    """Units that did nothing for any sample, over windows of 1,000 samples.
+
+    Attributes
+    ----------
+    alive
+        Units (units,) that had a derivative of more than 1 % of the largest since the window began; 0 or 1.
+    share
+        Share of units without one in the last whole window.
 
     Examples
     --------
-    >>> window = Window()
-    >>> window.add(np.ones((600, 2), bool)); window.share
+    >>> window = Window(2)
+    >>> window.alive[1] = 1
+    >>> window.add(600); window.share
     nan
-    >>> window.add(np.array([[True, False]] * 600)); window.share
+    >>> window.add(600); window.share
     0.5
     """
 
-    def __init__(self) -> None:
+    def __init__(self, units: int) -> None:
         self.share = float("nan")
-        self._alive: Array | None = None
+        self.alive: Array = np.zeros(units, np.uint8)
         self._seen = 0
 
-    def add(self, flat: Array) -> None:
-        """Take in a batch: (batch, ..., units), or (batch, channels, height, width)."""
-        axes = tuple(i for i in range(flat.ndim) if i != (1 if flat.ndim in (4, 5) else flat.ndim - 1))
-        alive: Array = np.asarray(~flat.all(axis=axes))
-        if self._alive is not None and self._alive.shape == alive.shape:
-            alive = self._alive | alive
-        self._alive = alive
-        self._seen += len(flat)
+    def add(self, samples: int) -> None:
+        """Take in a batch that `alive` knows of."""
+        self._seen += samples
         if self._seen >= SAMPLES:
-            self.share = float(1 - alive.mean()) if alive.size else float("nan")
-            self._alive, self._seen = None, 0
+            self.share = float(1 - self.alive.mean())
+            self.alive = np.zeros_like(self.alive)
+            self._seen = 0
+
+
+def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return units and numbers of each in a sample of (batch, ..., units), or of (batch, channels, height, width).
+
+    Examples
+    --------
+    >>> columns_of((64, 128)), columns_of((64, 8, 28, 28))
+    ((128, 1), (8, 784))
+    """
+    images = len(shape) in (4, 5)
+    return (shape[1], int(np.prod(shape[2:]))) if images else (shape[-1], 1)

@@ -26,14 +26,15 @@ class Inputs(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        if case.facts is None:
+        if case.facts is None or case.facts.inputs is None:
             return "the samples are not known"
-        return "the inputs are tokens" if isinstance(case.facts.layers[0], Embedding) else None
+        return "the inputs are tokens" if isinstance(next(iter(case.facts.layers), None), Embedding) else None
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
         assert case.facts is not None
         inputs = case.facts.inputs
+        assert inputs is not None
         size = math.sqrt(inputs.square) if inputs.square >= 0 else math.nan
         if not math.isfinite(size) or (SMALL <= size <= LARGE and inputs.widest <= WIDEST):
             return
