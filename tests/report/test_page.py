@@ -193,10 +193,24 @@ def test_an_error_with_a_history_makes_a_page():
     assert "The first value that is not finite was made" in page.text
 
 
-def test_a_watch_makes_a_page():
-    watch = gw.watch.Watch(1)
+def test_a_watch_on_a_pytorch_model_makes_a_page():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    layers = [part for inputs in (64, 20, 20) for part in (torch.nn.Linear(inputs, 20), torch.nn.Sigmoid())]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(20, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    images, labels = torch.tensor(X[:64]), torch.tensor(Y[:64])
+    with gw.watch.torch(model, optimizer) as watch:
+        for _ in range(30):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            watch.loss(loss)
+            optimizer.step()
     page = Page(gw.report.html(watch, title="another framework"))
-    assert "0 steps · 0 recorded" in page.text
+    assert "4 layers · 30 steps · 30 recorded" in page.text
+    assert "training, each step" in page.text
+    assert "Its derivative part" in page.text
 
 
 def test_the_record_of_one_pass_makes_a_page():
