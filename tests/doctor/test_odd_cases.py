@@ -21,6 +21,10 @@ def sick():
     return gw.mlp([64, *[20] * 5, 10], activation="sigmoid", init="nielsen", seed=0)
 
 
+def healthy():
+    return gw.mlp([64, 20, 20, 10], activation="tanh", seed=0)
+
+
 def treat(net=None, x=X, y=Y, **settings):
     usual = {"loss": CE, "optimizer": gw.SGD(0.1), "steps": 40, "seeds": 1, "progress": False}
     return gw.treat(sick() if net is None else net, (x, y), **{**usual, **settings})
@@ -33,10 +37,21 @@ def test_a_network_without_weights(layers):
     assert verdicts["weight_growth"] == "not measured: no layer has weights"
 
 
-def test_a_diagnosis_that_measured_nothing_is_not_healthy():
-    empty = gw.diagnose(gw.GradientRecord([], [], []))
-    assert not empty.healthy and not empty.findings
-    assert str(empty).startswith("Nothing was measured.")
+@pytest.mark.parametrize(
+    "what",
+    [lambda: gw.GradientRecord([], [], []), lambda: fit(healthy(), epochs=0), lambda: fit(healthy(), stats=False)],
+)
+def test_a_diagnosis_without_gradients_is_not_healthy(what):
+    empty = gw.diagnose(what())
+    assert not empty.healthy and all(finding.severity == "note" for finding in empty)
+    assert str(empty).startswith("No gradient was recorded.")
+
+
+def test_records_without_layers():
+    record = gw.GradientRecord([], [], [])
+    record.append({"steps": np.arange(3), "stages": np.zeros((3, 0, 3)), "parameters": np.zeros((3, 0, 2))})
+    assert record.dead().shape == record.saturated().shape == (3, 0)
+    assert not gw.diagnose(record).healthy
 
 
 def test_a_step_of_nothing_is_said_to_be_one():

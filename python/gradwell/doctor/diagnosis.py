@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradwell.doctor.finding import SEVERITIES, Finding
+from gradwell.doctor.finding import NO_RECORD, SEVERITIES, Finding
 from gradwell.doctor.markup import markup
 
 WIDTH = 100
@@ -43,9 +43,9 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether something was measured and nothing found but notes; what was not measured is in `verdicts`."""
-        measured = len(self.not_measured) < len(self.verdicts)
-        return measured and all(finding.severity == "note" for finding in self.findings)
+        """Whether gradients were recorded and nothing found but notes; what was not measured is in `verdicts`."""
+        recorded = NO_RECORD not in self.not_measured.values()
+        return recorded and all(finding.severity == "note" for finding in self.findings)
 
     @property
     def roots(self) -> tuple[Finding, ...]:
@@ -106,7 +106,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         worst = [f.severity for f in self.findings if f.severity != "note"]
-        clear = "Nothing found that is wrong." if self.healthy else "Nothing was measured."
+        clear = "Nothing found that is wrong." if self.healthy else "No gradient was recorded."
         lines = [f"{len(worst)} finding{'s' * (len(worst) != 1)}" if worst else clear]
         for finding in self.findings:
             indent = "  " if finding.explained_by is None else "      because of that: "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SEVERITIES = ("note", "warning", "severe")
+NO_RECORD = "no gradient record"  # why a rule has not measured anything
 FACTORS = ("weight", "derivative", "norm", "skip", "time", "data", "loss", "rate", "clip", "format")
 
 

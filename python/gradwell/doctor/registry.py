@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from gradwell.doctor.case import Case
-from gradwell.doctor.finding import Finding
+from gradwell.doctor.finding import NO_RECORD, Finding
 
 ENTRY_POINTS = "gradwell.rules"
 
@@ -42,7 +42,7 @@ class Rule:
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured that this rule needs, or None."""
-        return None if len(case.record) else "no gradient record"
+        return None if len(case.record) and case.layers else NO_RECORD
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield what is found."""
