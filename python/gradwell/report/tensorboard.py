@@ -150,7 +150,9 @@ def _histograms(record: GradientRecord, kind: str, layer: int, numbers: Array) -
         if np.isnan(zeros) or (not len(occupied) and not zeros):
             continue
         first, last = (occupied[0], occupied[-1]) if len(occupied) else (0, -1)
-        buckets = [zeros, *counts[first : last + 1].tolist()]
+        buckets, ends = counts[first : last + 1].tolist(), limits[first + 1 : last + 2].tolist()
+        if zeros:
+            buckets, ends = [zeros, *buckets], [limits[first], *ends]
         yield (
             step,
             HistogramProto(
@@ -158,7 +160,7 @@ def _histograms(record: GradientRecord, kind: str, layer: int, numbers: Array) -
                 max=largest if len(occupied) else 0.0,
                 num=float(sum(buckets)),
                 sum_squares=norm * norm if not nans + infs else 0.0,
-                bucket_limit=limits[first : last + 2].tolist(),
+                bucket_limit=ends,
                 bucket=buckets,
             ),
         )
