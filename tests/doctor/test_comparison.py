@@ -137,6 +137,15 @@ def test_layers_by_position_and_layers_of_one_run_only():
     assert gw.compare(a, b, match="position").identical
 
 
+def test_long_records_are_gone_through_in_parts(monkeypatch):
+    runs = [fitted(mlp()), fitted(mlp(), gw.schedules.StepDecay(0.1, every=20, factor=0.1)), fitted(mlp(seed=1))]
+    runs.append(runs[0].gradients[::3])
+    pairs = [(a, b) for a in runs for b in runs]
+    whole = [gw.compare(a, b, rtol=0.2).to_dict() for a, b in pairs]
+    monkeypatch.setattr("gradwell.doctor.comparison._ROWS", 7)
+    assert [gw.compare(a, b, rtol=0.2).to_dict() for a, b in pairs] == whole
+
+
 def test_deep_networks_have_a_short_table():
     depth = [64, *[4] * 60, 10]
     records = [gw.gradients(gw.mlp(depth, seed=seed), X, Y, loss="softmax_cross_entropy") for seed in (0, 1)]

@@ -100,7 +100,8 @@ class Live(Callback):
         """Print a line where there is no terminal."""
         if self._live is None:
             self._look(state.history)
-            self._on().print(epoch_line(self._view(state)), markup=False, highlight=False, soft_wrap=True)
+            line = epoch_line(state.step, state.epoch, state.history, self._diagnosis)
+            self._on().print(line, markup=False, highlight=False, soft_wrap=True)
 
     def on_end(self, state: TrainingState) -> None:
         """Draw the end, with a last look of the doctor."""
@@ -142,8 +143,6 @@ class Live(Callback):
         history = state.history
         seconds = time.perf_counter() - self._begun
         metrics = {name: float(values[-1]) for name, values in history.metrics.items() if len(values)}
-        if self._live is None and len(history.loss):
-            metrics = {"loss": float(history.loss[-1]), **metrics}
         return View(
             state.step,
             state.epoch,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -252,15 +251,16 @@ def _doctor(view: View, width: int) -> list[Text]:
     return lines
 
 
-def epoch_line(view: View) -> str:
-    """Return one line for where there is no terminal."""
-    parts: Sequence[str] = [f"epoch {view.epoch}", f"step {view.step:,}"]
-    parts = [*parts, *(f"{name.replace('_', ' ')} {value:.4g}" for name, value in view.metrics.items())]
-    if view.layers is not None:
-        parts = [*parts, f"error first {_number(view.layers.norms[0])} last {_number(view.layers.norms[-1])}"]
-    wrong = [f for f in view.diagnosis.findings if f.severity != "note"] if view.diagnosis else []
-    parts = [*parts, *(f"{f.severity}: {f.rule.replace('_', ' ')}" for f in wrong[:1])]
-    return ", ".join(parts)
+def epoch_line(step: int, epoch: int, history: History, diagnosis: Diagnosis | None) -> str:
+    """Return one line for where there is no terminal; cheap, since epochs may be short."""
+    figures = {"loss": history.loss, **history.metrics}
+    parts = [f"epoch {epoch}", f"step {step:,}"]
+    parts += [f"{name.replace('_', ' ')} {values[-1]:.4g}" for name, values in figures.items() if len(values)]
+    norms = history.gradients.last("error", "norm")
+    if norms is not None:
+        parts.append(f"error first {_number(norms[0])} last {_number(norms[-1])}")
+    wrong = [f for f in diagnosis.findings if f.severity != "note"] if diagnosis else []
+    return ", ".join([*parts, *(f"{f.severity}: {f.rule.replace('_', ' ')}" for f in wrong[:1])])
 
 
 def _number(value: float) -> str:
