@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/team.h"
+#include "larger.h"
 #include "layers/layer.h"
 
 namespace gradwell {
@@ -223,16 +224,13 @@ double Program<T>::gradient_bound(Context context, Index batch) const {
     double input = 0, error = 0;
     for (std::size_t block = 0; block < row_blocks_; ++block) {
       const double* const found = bounds_.data() + 2 * (block * layers_.size() + i);
-      if (!(found[0] <= input)) input = found[0];  // NaN stays
-      if (!(found[1] <= error)) error = found[1];
+      input = larger(input, found[0]);
+      error = larger(error, found[1]);
     }
-    const double most = layers_[i]->reach(input) * error * static_cast<double>(batch);
-    if (!(most <= bound)) bound = most;
+    bound = larger(bound, layers_[i]->reach(input) * error * static_cast<double>(batch));
   }
-  for (const std::size_t slice : on_the_way_) {
-    const double most = largest(context, gradients_.data(), slices_[slice]);
-    if (!(most <= bound)) bound = most;
-  }
+  for (const std::size_t slice : on_the_way_)
+    bound = larger(bound, largest(context, gradients_.data(), slices_[slice]));
   return bound;
 }
 

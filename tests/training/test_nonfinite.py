@@ -1,5 +1,7 @@
 """A NaN or an infinity stops the update and is named by the operation that made it."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,31 @@ def test_update_by_hand_refuses_and_changes_nothing():
     with pytest.raises(ValueError, match=r"^\[update\] the gradient has a NaN or an infinity"):
         gw.SGD(0.1).update(net)
     assert_unchanged(net, before)
+
+
+@pytest.mark.parametrize("optimizer", [gw.SGD(1e-30), gw.SGD(1e-30, momentum=0.9), gw.Adam(1e-30)], ids=repr)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus", "elu", "identity"])
+@pytest.mark.parametrize("depth", [2, 5])
+@pytest.mark.parametrize("rows", [8, 70])
+def test_a_nan_born_on_the_way_back_below_a_finite_gradient_changes_no_weight(optimizer, activation, depth, rows):
+    net = gw.mlp([4, *[8] * depth, 1], activation=activation, seed=0)
+    net.parameters[f"{2 * depth}.weight"][...] = 1e30
+    x = np.random.default_rng(0).normal(size=(rows, 4)) * 100
+    before = {name: np.array(values) for name, values in net.parameters.items()}
+    settings = {"loss": "mean_squared_error", "optimizer": optimizer, "max_steps": 1, "batch_size": rows}
+    with pytest.raises(gw.NonFiniteError):
+        gw.fit(net, (x, np.zeros(rows)), progress=False, **settings)
+    for name, values in net.parameters.items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+def test_divergence_of_a_regression_leaves_finite_weights():
+    x, _ = gw.datasets.digits()
+    for rate in (0.03, 0.1, 0.3, 1.0):
+        for seed in range(3):
+            net = gw.mlp([64, 30, 30, 1], seed=seed)
+            with contextlib.suppress(gw.NonFiniteError):
+                gw.fit(
+                    net, (x / x.std(), np.zeros(len(x))), loss="mean_squared_error", optimizer=gw.SGD(rate), epochs=3
+                )
+            assert all(np.isfinite(values).all() for values in net.parameters.values())
