@@ -105,6 +105,8 @@ def test_few_points_and_refusals(history, tmp_path):
     assert 4 <= len(scalars["norm of the error/0"]) <= 7
     with pytest.raises(FileExistsError, match=r"\[tensorboard\] .*few: has events already"):
         gw.report.tensorboard(tmp_path / "few", history)
+    with pytest.raises(FileExistsError, match="is a file; needs a folder"):
+        gw.report.tensorboard(next((tmp_path / "few").iterdir()), history)
     with pytest.raises(ValueError, match="points is 0"):
         gw.report.tensorboard(tmp_path / "none", history, points=0)
     with pytest.raises(TypeError, match=r"\[tensorboard\] what is of type str"):

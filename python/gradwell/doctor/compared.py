@@ -20,7 +20,6 @@ _MOST_ROWS, _MOST_GIVEN = 24, 6
 _IN_WORDS = {
     "weights": "in the weights before the step",
     "forward": "in the forward pass",
-    "loss": "in the loss",
     "backward": "in the backward pass",
     "update": "in the update",
 }
@@ -62,10 +61,11 @@ class Difference:
         }
 
     def __str__(self) -> str:
+        if self.kind == "loss":
+            return f"step {self.step}, in the loss: {_pair(self.a, self.b)}"
         of = {"size": f"norm of the {self.quantity}", "update": f"relative update of the {self.quantity}"}
-        what = of.get(self.kind, "loss" if self.kind == "loss" else f"{self.quantity} of {_of(self.kind)}")
-        where = f" of layer {self.layer}" if self.layer is not None else ""
-        return f"step {self.step}, {_IN_WORDS[self.phase]}: {what}{where} {_pair(self.a, self.b)}"
+        what = of.get(self.kind, f"{self.quantity} of {_of(self.kind)}")
+        return f"step {self.step}, {_IN_WORDS[self.phase]}, {what} of layer {self.layer}: {_pair(self.a, self.b)}"
 
 
 class Losses(NamedTuple):

@@ -70,6 +70,8 @@ def tensorboard(folder: str | os.PathLike[str], what: Any, *, points: int = 1000
     except ImportError:
         raise ImportError('TensorBoard events need tensorboardX: pip install "gradwell[tensorboard]"') from None
     target = Path(folder).expanduser()
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"[tensorboard] {target}: is a file; needs a folder")
     if target.is_dir() and any("tfevents" in file.name for file in target.iterdir()):
         raise FileExistsError(f"[tensorboard] {target}: has events already; each run needs a folder of its own")
     target.mkdir(parents=True, exist_ok=True)
