@@ -8,6 +8,7 @@ from gradwell.doctor.diagnosis import Diagnosis
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import FACTORS, SEVERITIES, Finding, Remedy
 from gradwell.doctor.given import Given
+from gradwell.doctor.probes import Probe, probe
 from gradwell.doctor.registry import Rule, forget, rule, rules
 from gradwell.doctor.remedies import REMEDIES, remedies
 from gradwell.doctor.treatment import NothingToTreatError, Treatment, treat
@@ -27,6 +28,7 @@ __all__ = [
     "NotApplicableError",
     "NothingToTreatError",
     "Outcome",
+    "Probe",
     "Remedy",
     "Rule",
     "Setup",
@@ -36,6 +38,7 @@ __all__ = [
     "compare",
     "diagnose",
     "forget",
+    "probe",
     "remedies",
     "rule",
     "rules",

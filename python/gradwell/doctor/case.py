@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell.clipping import ClipLedger
+from gradwell.doctor.probes import Probe
 from gradwell.facts import Facts
 from gradwell.history import History
 from gradwell.nonfinite import NonFiniteError
@@ -36,6 +37,8 @@ class Case:
         The error that named a non-finite value, and steps left out because of one.
     forecast
         What theory expects, where it is known already.
+    probe
+        A look at the network beyond its record; None where there was none.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Case:
         fault: NonFiniteError | None = None,
         skipped: tuple[int, ...] = (),
         forecast: Forecast | None = None,
+        probe: Probe | None = None,
     ):
         self.record = record
         self.facts = facts
@@ -56,6 +60,7 @@ class Case:
         self.fault = fault
         self.skipped = skipped
         self.forecast = forecast
+        self.probe = probe
 
     @classmethod
     def of(cls, history: History) -> Case:

@@ -121,7 +121,8 @@ def _drawn(setup: Setup, init: str, seed: int) -> Setup:
         initialize(net, "lsuv", data=setup.x[:LOOKED_AT], seed=seed)
     else:
         kinds = [getattr(layer, "activation", "prelu") for layer in net.layers if not hasattr(layer, "units")]
-        initialize(net, "he" if any(kind in LIKE_RELU for kind in kinds) else "glorot", seed=seed)
+        matching = "he" if any(kind in LIKE_RELU for kind in kinds) else "glorot"
+        initialize(net, matching if init == "matching" else init, seed=seed)
         for name, view in net.parameters.items():
             if name.endswith(".bias"):
                 view[...] = 0

@@ -8,6 +8,8 @@ from gradwell.doctor import illnesses as _ours  # noqa: F401  registers them
 from gradwell.doctor.case import Case
 from gradwell.doctor.diagnosis import Diagnosis, in_order
 from gradwell.doctor.finding import Finding
+from gradwell.doctor.probes import Probe
+from gradwell.doctor.probes import probe as look
 from gradwell.doctor.registry import rules
 from gradwell.doctor.stories import joined
 from gradwell.facts import Facts
@@ -27,6 +29,7 @@ def diagnose(
     lengths: Any = None,
     training: bool = True,
     seed: int = 0,
+    probe: bool | Probe = True,
 ) -> Diagnosis:
     """Say what is wrong with a network's gradients, where, and which factor is at fault.
 
@@ -37,6 +40,9 @@ def diagnose(
         and the name of the loss, for one look before or after training.
     x, y, loss, lengths, training, seed
         As in `gradwell.gradients`; only with a network.
+    probe
+        False: look at a network with one pass only, without what `gradwell.doctor.probe` finds. Or what that found, for
+        a training or a record.
 
     Returns
     -------
@@ -57,7 +63,14 @@ def diagnose(
     >>> gw.diagnose(history).healthy
     True
     """
-    return diagnose_case(_case(what, x, y, loss, lengths, training, seed))
+    if not isinstance(probe, (bool, Probe)):
+        raise TypeError(f"[diagnose] probe is of type {type(probe).__name__}; needs a bool or a gradwell.doctor.Probe")
+    case = _case(what, x, y, loss, lengths, training, seed)
+    if isinstance(probe, Probe):
+        case.probe = probe
+    elif probe and isinstance(what, Network) and loss is not None:
+        case.probe = look(what, x, y, loss=loss, lengths=lengths, seed=seed)
+    return diagnose_case(case)
 
 
 def diagnose_case(case: Case) -> Diagnosis:

@@ -125,6 +125,17 @@ REMEDIES: Final = {
         'gw.Network(layers, shape, dtype="float64")',
         {"fit": {"optimizer": "adam", "rate": 1e-3}},
     ),
+    "orthogonal layers": Remedy(
+        "orthogonal initial weights",
+        "all singular values of a layer are 1 (Saxe et al., 2014)",
+        'gw.mlp(sizes, activation="tanh", init="orthogonal")',
+        {"init": "orthogonal"},
+    ),
+    "larger batch": Remedy(
+        "a larger batch",
+        "noise falls with the root of the batch (McCandlish et al., 2018)",
+        "gw.fit(..., batch_size=8 * batch_size)",
+    ),
     "decay": Remedy(
         "weight decay",
         "holds the weights' norm (Loshchilov and Hutter, 2019)",
