@@ -74,6 +74,35 @@ def test_an_overflow_planted_in_a_layer_is_named(layer):
     assert gw.diagnose(caught.value)["nonfinite"].layer == str(2 * layer)
 
 
+@pytest.mark.parametrize("layer", range(1, 12))
+def test_an_overflow_planted_in_the_way_back_is_named(layer):
+    # What the layer reads is tiny, so its outputs are finite; its weights times its errors are not.
+    net = gw.mlp([64, *[20] * 11, 10], activation="identity", init="orthogonal", seed=0)
+    net.parameters[f"{2 * layer - 2}.weight"][...] *= 1e-37
+    signs = np.sign(np.random.default_rng(layer).normal(size=net.parameters[f"{2 * layer}.weight"].shape))
+    net.parameters[f"{2 * layer}.weight"][...] = 3e38 * signs
+    with pytest.raises(gw.NonFiniteError) as caught:
+        gw.fit(net, (X, 1e4 * np.eye(10)[Y]), loss="quadratic", optimizer=gw.SGD(1e-30), progress=False)
+    assert (caught.value.phase, caught.value.layer) == ("backward", str(2 * layer))
+    assert gw.diagnose(caught.value)["nonfinite"].layer == str(2 * layer)
+
+
+@pytest.mark.parametrize("layer", range(12))
+def test_an_overflow_planted_in_the_update_is_named(layer):
+    # The layer's weights see no signal, but decay takes them beyond the format.
+    net = gw.mlp([64, *[20] * 11, 10], activation="relu", init="he", seed=0)
+    if layer:
+        net.parameters[f"{2 * layer - 2}.bias"][...] = -1e6
+        net.parameters[f"{2 * layer}.weight"][...] = 3e37
+    x = np.zeros_like(X) if layer == 0 else X
+    if layer == 0:
+        net.parameters["0.weight"][...] = 3e37
+    with pytest.raises(gw.NonFiniteError) as caught:
+        gw.fit(net, (x, Y), loss="softmax_cross_entropy", optimizer=gw.SGD(1.0, weight_decay=30.0), progress=False)
+    assert (caught.value.phase, caught.value.layer) == ("update", str(2 * layer))
+    assert gw.diagnose(caught.value)["nonfinite"].layer == str(2 * layer)
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [

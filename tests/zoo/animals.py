@@ -6,6 +6,7 @@ from nets import (
     clouds,
     curve,
     dense,
+    mislabelled,
     normed,
     planted_nan,
     recurrent,
@@ -14,6 +15,7 @@ from nets import (
     stack,
     weights,
 )
+from torch_nets import torch_animals
 
 import gradwell as gw
 from gradwell.initializers import Normal
@@ -72,6 +74,25 @@ def spoilt_training():
         yield Animal(f"overflow {layer}", train, "nonfinite", (str(layer),), (None,))
 
 
+def seen_by_probes():
+    for depth, size in ((30, 0.375), (40, 0.32)):
+        train = dense(depth, 64, "tanh", Normal(0, size), optimizer=gw.SGD(1e-4), epochs=2)
+        yield Animal(f"chaotic {depth}", train, "shattered_gradient", None, ("weight",), True)
+    for depth, act, init in ((8, "sigmoid", "nielsen"), (60, "relu", "he")):
+        train = dense(depth, 64, act, init, optimizer=gw.SGD(1e-3), epochs=2)
+        yield Animal(f"collapsed {depth} {act}", train, "rank_collapse", None, ("weight",), True)
+    for batch in (1, 2):
+        settings = {"batch_size": batch, "epochs": 1, "optimizer": gw.SGD(1e-3)}
+        train = dense(2, 32, "tanh", "glorot", mislabelled, **settings)
+        yield Animal(f"noise, batch {batch}", train, "noisy_gradient", None, ("data",), True)
+    for depth, rate, act, init in ((4, 1.5, "tanh", "glorot"), (6, 0.5, "relu", "he")):
+        train = dense(depth, 64, act, init, optimizer=gw.SGD(rate), max_steps=3)
+        yield Animal(f"sharp {depth}", train, "edge_of_stability", None, ("rate",), True)
+    for rate in (1e-5, 1e-4):
+        train = dense(3, 64, "tanh", "glorot", optimizer=gw.SGD(rate), epochs=2)
+        yield Animal(f"slow {rate}", train, "slow_updates", None, ("rate",))
+
+
 def healthy():
     yield Animal("tanh 5", dense(5, 30, "tanh", "glorot"))
     yield Animal("relu 5", dense(5, 64, "relu", "he", optimizer=gw.SGD(0.05)))
@@ -119,4 +140,4 @@ def healthy():
     yield Animal("sampled record", dense(4, 64, "tanh", "glorot", stats="auto"))
 
 
-ANIMALS = (*spoilt_weights(), *spoilt_training(), *healthy())
+ANIMALS = (*spoilt_weights(), *spoilt_training(), *seen_by_probes(), *healthy(), *torch_animals())

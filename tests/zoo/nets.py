@@ -22,10 +22,40 @@ class Animal:
     """One labelled network."""
 
     name: str
-    train: Callable[[int], Any]  # seed -> what `diagnose` takes
+    train: Callable[[int], Any]  # seed -> Trained
     illness: str | None = None
     layers: tuple[str, ...] | None = None  # None: any
     factors: tuple[str | None, ...] = ()
+    probed: bool = False  # whether it takes a look beyond the record
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left, and what it takes to look at its network."""
+
+    what: Any  # a History, or the NonFiniteError that ended it
+    network: gw.Network
+    data: tuple[Any, Any]
+    loss: str
+    batch_size: int
+
+    def diagnose(self, probed):
+        if not probed or isinstance(self.what, gw.NonFiniteError):
+            return gw.diagnose(self.what)
+        settings = {"loss": self.loss, "batch_size": self.batch_size}
+        return gw.diagnose(self.what, probe=gw.doctor.probe(self.network, *self.data, **settings))
+
+    @property
+    def record(self):
+        return self._history.gradients
+
+    @property
+    def losses(self):
+        return self._history.step_loss
+
+    @property
+    def _history(self):
+        return self.what.history if isinstance(self.what, gw.NonFiniteError) else self.what
 
 
 def digits(seed):
@@ -47,6 +77,13 @@ def curve(seed):
     return x, np.sin(x[:, :1] * 2) + x[:, 1:2] * x[:, 2:3]
 
 
+def mislabelled(seed):
+    """Nine labels in ten drawn at random."""
+    x, y = clouds(seed)
+    rng = np.random.default_rng(seed)
+    return x, np.where(rng.random(len(y)) < 0.9, rng.integers(0, 5, len(y)), y)
+
+
 def sparse(seed):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(1600, 100)) * (rng.random((1600, 100)) < 0.05) * 3
@@ -56,9 +93,10 @@ def sparse(seed):
 def fit(net, data, loss=CE, optimizer=None, **settings):
     settings = {"batch_size": 32, "epochs": 6, "stats": True, "progress": False, **settings}
     try:
-        return gw.fit(net, data, loss=loss, optimizer=optimizer or gw.SGD(0.1), **settings)
+        what = gw.fit(net, data, loss=loss, optimizer=optimizer or gw.SGD(0.1), **settings)
     except gw.NonFiniteError as error:
-        return error
+        what = error
+    return Trained(what, net, data, loss, settings["batch_size"])
 
 
 def dense(depth, width, activation, init, data=digits, optimizer=None, change=None, scale=1.0, **settings):

@@ -12,8 +12,6 @@ from collections import defaultdict
 from animals import ANIMALS
 from others import OTHERS
 
-import gradwell as gw
-
 
 def wilson(hits, count):
     """Wilson's 95 % interval of a share, and the share."""
@@ -24,12 +22,14 @@ def wilson(hits, count):
     return p, max(0.0, centre - half) / (1 + z * z / count), (centre + half) / (1 + z * z / count)
 
 
-def look(animal, seed):
-    """What was found of one animal, and what other tools' thresholds say of it."""
+def look(animal, seed, probed=False):
+    """What was found of one animal, and what other tools' thresholds say of it.
+
+    `probed`: with a look beyond the record, of the network as training left it.
+    """
     trained = animal.train(seed)
-    diagnosis = gw.diagnose(trained)
-    history = trained.history if isinstance(trained, gw.NonFiniteError) else trained
-    others = {name: rule(history.gradients, history.step_loss) for name, rule in OTHERS.items()}
+    diagnosis = trained.diagnose(probed or animal.probed)
+    others = {name: rule(trained.record, trained.losses) for name, rule in OTHERS.items()}
     alarms = any(f.severity != "note" for f in diagnosis)
     if animal.illness is None:
         return {"alarm": alarms}, others, diagnosis
@@ -40,12 +40,12 @@ def look(animal, seed):
     return {"found": found, "layer": layer, "factor": factor}, others, diagnosis
 
 
-def visit(seeds, say=print):
+def visit(seeds, say=print, probed=False):
     """Diagnose all animals with all seeds; return answers by illness and question."""
     table = defaultdict(lambda: defaultdict(list))
     for animal in ANIMALS:
         for seed in seeds:
-            seen, others, diagnosis = look(animal, seed)
+            seen, others, diagnosis = look(animal, seed, probed)
             for question, answer in (*seen.items(), *others.items()):
                 table[animal.illness or "healthy"][question].append(answer)
             if seen.get("alarm", False) or not seen.get("found", True):
@@ -80,7 +80,7 @@ def lines(table):
 
 if __name__ == "__main__":
     chosen = [int(s) for s in sys.argv[1:]] or [10, 11, 12, 13]
-    found = visit(chosen, lambda text: print(text, file=sys.stderr))
+    found = visit(chosen, lambda text: print(text, file=sys.stderr), probed=True)
     print(f"{len(ANIMALS)} networks, seeds {chosen}; Wilson's 95 % intervals; healthy: false alarms\n")
     print("\n".join(lines(found)))
     whole = totals(found)

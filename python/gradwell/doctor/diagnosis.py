@@ -118,9 +118,11 @@ class Diagnosis:
             lines += textwrap.wrap(finding.text, WIDTH, initial_indent=inner, subsequent_indent=inner)
             if finding.explained_by is None:
                 lines += [f"{inner}try: {r.name}    {r.code}" for r in finding.remedies[:3]]
-        missed = self.not_measured
+        missed: dict[str, list[str]] = {}
+        for name, why in self.not_measured.items():
+            missed.setdefault(why, []).append(name.replace("_", " "))
         if missed:
-            text = "; ".join(f"{name.replace('_', ' ')} ({why})" for name, why in missed.items())
+            text = "; ".join(f"{', '.join(names)} ({why})" for why, names in missed.items())
             lines += textwrap.wrap(f"Not measured: {text}.", WIDTH, subsequent_indent="  ")
         return "\n".join(lines)
 

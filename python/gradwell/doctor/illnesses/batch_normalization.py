@@ -9,6 +9,7 @@ from gradwell.doctor.finding import Finding
 from gradwell.doctor.illnesses.passage import at_fault, factors, missing_passage, onset, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 GROWTH, SEVERE = 2.0, 3.5
 
@@ -41,7 +42,7 @@ class BatchNormalization(Rule):
         yield Finding(
             self.name,
             "severe" if level > SEVERE else "warning",
-            f"The first hidden layer's error signal is {10**level:.3g} times larger than the last's, and batch "
+            f"The first hidden layer's error signal is {told(10**level)} times larger than the last's, and batch "
             f"normalisation is what multiplies it: by {10 ** parts['norm']:.3g} in all.",
             place(case, found, "norm"),
             tuple(case.layers[i] for i in case.trunk if case.record.descriptions[i].startswith("batchnorm")),

@@ -10,6 +10,7 @@ from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 LEARNT, ENOUGH = 0.95, 100
 FAR = 30.0
@@ -62,7 +63,7 @@ class BlindGuess(Rule):
             yield Finding(
                 self.name,
                 "warning",
-                f"The first loss is {first:.4g}, {first / blind:.3g} times a blind guess: outputs start far off.",
+                f"The first loss is {first:.4g}, {told(first / blind)} times a blind guess: outputs start far off.",
                 case.layers[-1],
                 (case.layers[-1],),
                 (0, 0) if count else None,

@@ -12,6 +12,7 @@ from gradwell.doctor.finding import Finding
 from gradwell.doctor.illnesses.passage import at_fault, factors, missing_passage, onset, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 GROWTH, SEVERE = 2.0, 3.5
 
@@ -44,12 +45,12 @@ class Exploding(Rule):
         factor = at_fault(parts, False)
         if factor == "norm":
             return
-        expected = "" if math.isnan(found.expected) else f" (expected of the start: {10**found.expected:.3g})"
+        expected = "" if math.isnan(found.expected) else f" (expected of the start: {told(10**found.expected)})"
         layers = [case.layers[i] for i in case.trunk[:-1] if found.gains[i] > GROWTH / len(case.trunk)]
         yield Finding(
             self.name,
             "severe" if level > SEVERE else "warning",
-            f"The first hidden layer's error signal is {10**level:.3g} times larger than the last's{expected}.",
+            f"The first hidden layer's error signal is {told(10**level)} times larger than the last's{expected}.",
             place(case, found, factor),
             tuple(layers),
             case.span(found.ratio > GROWTH),

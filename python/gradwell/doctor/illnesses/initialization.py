@@ -11,6 +11,7 @@ from gradwell.doctor.finding import Finding
 from gradwell.doctor.illnesses.passage import HALF
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 from gradwell.facts import Moments
 
 EQUAL = 1e-14  # of the mean square: float32 tells values apart down to some 1e-15
@@ -67,7 +68,7 @@ class Initialization(Rule):
             self.name,
             "warning",
             f"By its initial weights and activations the network would {what} the error signal "
-            f"{10 ** abs(change):.3g} times{depth}.",
+            f"{told(10 ** abs(change))} times{depth}.",
             case.layers[first],
             tuple(case.layers[i] for i in case.trunk),
             None,

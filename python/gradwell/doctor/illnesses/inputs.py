@@ -9,6 +9,7 @@ from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 from gradwell.layers import Embedding
 
 LARGE, SMALL, WIDEST = 10.0, 0.02, 100.0
@@ -39,7 +40,7 @@ class Inputs(Rule):
         if not math.isfinite(size) or (SMALL <= size <= LARGE and inputs.widest <= WIDEST):
             return
         if inputs.widest > WIDEST:
-            text = f"One feature is {inputs.widest:.3g} times as large as the median feature."
+            text = f"One feature is {told(inputs.widest)} times as large as the median feature."
         else:
             text = f"Inputs have a root mean square of {size:.3g}; weights are made for about 1."
         severe = size > 10 * LARGE or inputs.widest > 10 * WIDEST

@@ -10,14 +10,15 @@ from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
-TIMES = 20.0  # the noise scale over the batch
+TIMES = 10.0  # the noise scale over the batch
 UNLEARNT = 0.5  # of a blind guess's loss: below, noise is what is left of a gradient that has done its work
 
 
 @rule
 class NoisyGradient(Rule):
-    """A noise scale tr(S) / |G|^2 of more than 20 batches while the loss is above half of a blind guess's.
+    """A noise scale tr(S) / |G|^2 of more than 10 batches while the loss is above half of a blind guess's.
 
     Steps then mostly undo one another (McCandlish et al., 2018); near a minimum that is how it should be.
     """
@@ -50,7 +51,7 @@ class NoisyGradient(Rule):
         cosines = {name: value for name, value in agreement.cosine.items() if np.isfinite(value)}
         worst = min(cosines, key=lambda name: cosines[name], default=None)
         layers = (worst.rsplit(".", 1)[0],) if worst else ()
-        size = f"{scale:.3g} times the variance" if np.isfinite(scale) else "all that is left"
+        size = f"{told(scale)} times the variance" if np.isfinite(scale) else "all that is left"
         yield Finding(
             self.name,
             "warning",

@@ -12,6 +12,7 @@ from gradwell.doctor.finding import Finding
 from gradwell.doctor.illnesses.passage import Passage, at_fault, factors, missing_passage, passage, place
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 TRAINABLE = 3 / math.log(10)  # 6 depth scales: the squared norm falls by e^-6
 SEVERE = 3.0
@@ -67,9 +68,9 @@ class Vanishing(Rule):
 
 
 def _text(found: Passage, level: float, parts: dict[str, float]) -> str:
-    expected = "" if math.isnan(found.expected) else f" (expected of the start: {10**-found.expected:.3g})"
+    expected = "" if math.isnan(found.expected) else f" (expected of the start: {told(10**-found.expected)})"
     what = "error signal" if found.kind == "error" else "weight gradient"
-    text = f"The first hidden layer's {what} is {10**-level:.3g} times smaller than the last's{expected}"
+    text = f"The first hidden layer's {what} is {told(10**-level)} times smaller than the last's{expected}"
     if not any(parts.values()):
         return f"{text}."
     return (

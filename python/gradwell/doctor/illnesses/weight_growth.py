@@ -10,6 +10,7 @@ from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 GROWTH, SEVERE = 10.0, 100.0
 
@@ -39,7 +40,7 @@ class WeightGrowth(Rule):
         yield Finding(
             self.name,
             "severe" if growth[worst] > SEVERE else "warning",
-            f"The norm of layer {case.layers[worst]}'s weights has grown {growth[worst]:.3g} times.",
+            f"The norm of layer {case.layers[worst]}'s weights has grown {told(growth[worst])} times.",
             case.layers[worst],
             tuple(case.layers[i] for i in np.flatnonzero(growth > GROWTH)),
             case.span(sizes[:, worst] > GROWTH * sizes[0, worst]),
