@@ -21,9 +21,8 @@ def test_example_runs(path, tmp_path):
 
 
 PAGES = [page for page in (Path(__file__).parent.parent / "README.md",) if page.is_file()]
-BLOCKS = [
-    block for page in PAGES for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
-]
+FENCED = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+BLOCKS = [block for page in PAGES for block in FENCED.findall(page.read_text("utf-8"))]
 
 
 @pytest.mark.skipif(not BLOCKS, reason="the README is not beside these tests")

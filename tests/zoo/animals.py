@@ -78,7 +78,7 @@ def seen_by_probes():
     for depth, size in ((30, 0.375), (40, 0.32)):
         train = dense(depth, 64, "tanh", Normal(0, size), optimizer=gw.SGD(1e-4), epochs=2)
         yield Animal(f"chaotic {depth}", train, "shattered_gradient", None, ("weight",), True)
-    for depth, act, init in ((8, "sigmoid", "nielsen"), (60, "relu", "he")):
+    for depth, act, init in ((8, "sigmoid", "nielsen"), (90, "relu", "he")):
         train = dense(depth, 64, act, init, optimizer=gw.SGD(1e-3), epochs=2)
         yield Animal(f"collapsed {depth} {act}", train, "rank_collapse", None, ("weight",), True)
     for batch in (1, 2):

@@ -34,7 +34,7 @@ def test_others_find_fewer(table):
 
 
 def test_the_table_has_a_line_for_each_illness(table):
-    assert len(list(lines(table))) == 2 + len(table) == 15
+    assert len(list(lines(table))) == 2 + len(table) == 20
 
 
 def test_the_zoo_can_fail(monkeypatch):

@@ -27,7 +27,8 @@ class BlindGuess(Rule):
     source = "Karpathy, 2019"
     explained_by = (
         *("nonfinite", "inputs", "violent_updates", "vanishing", "short_memory", "dead_units", "saturation"),
-        *("exploding", "batch_normalization", "initialization", "clipping", "stalled_updates"),
+        *("exploding", "batch_normalization", "initialization", "clipping", "stalled_updates", "rank_collapse"),
+        *("shattered_gradient", "slow_updates", "edge_of_stability", "noisy_gradient"),
     )
 
     def missing(self, case: Case) -> str | None:

@@ -9,16 +9,19 @@ from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
+from gradwell.doctor.wording import told
 
 EDGE, BEYOND, FAR = 1.6, 2.5, 8.0
+UNLEARNT = 0.5  # of a blind guess's loss: below, the sharpness has not kept the network from learning
 
 
 @rule
 class EdgeOfStability(Rule):
     """Sharpness times learning rate, s = lambda eta / (1 + beta): above 2 a step along the top direction overshoots.
 
-    Gradient descent trains at s near 2 of itself, the edge of stability (Cohen et al., 2021): a note. Above 2.5 steps
-    overshoot more than training makes up for: a warning, severe above 8. Plain and momentum gradient descent only.
+    Gradient descent trains at s near 2 of itself, the edge of stability (Cohen et al., 2021): a note, and so is more
+    where the loss is below half of a blind guess's. Else s above 2.5 is a warning, above 8 severe. Plain and momentum
+    gradient descent only.
     """
 
     name = "edge_of_stability"
@@ -45,16 +48,18 @@ class EdgeOfStability(Rule):
         product = case.probe.sharpness * rate / (1 + momentum)
         if product < EDGE:
             return
-        severity = "note" if product < BEYOND else "warning" if product < FAR else "severe"
+        probe = case.probe
+        learnt = probe.blind is not None and probe.loss < UNLEARNT * probe.blind
+        severity = "note" if product < BEYOND or learnt else "warning" if product < FAR else "severe"
         what = "at the edge of stability" if product < BEYOND else "above 2 steps overshoot"
         yield Finding(
             self.name,
             severity,
-            f"The loss bends by {case.probe.sharpness:.3g}: times the learning rate {product:.2g}, {what}.",
+            f"The loss bends by {told(probe.sharpness)}: times the learning rate {product:.2g}, {what}.",
             None,
             (),
             None,
             "rate",
-            {"sharpness": case.probe.sharpness, "learning_rate": rate, "product": product, "threshold": BEYOND},
+            {"sharpness": probe.sharpness, "learning_rate": rate, "product": product, "threshold": BEYOND},
             remedies("lower rate", "clip", "batchnorm"),
         )
