@@ -330,7 +330,7 @@ def test_what_fails_in_measuring_stays_out_of_the_training(monkeypatch):
     model = mlp(2)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     watch = gw.watch.torch(model, optimizer)
-    monkeypatch.setattr(type(watch), "_follows", lambda *a: 1 / 0)
+    monkeypatch.setattr(type(watch._calls), "_follows", lambda *a: 1 / 0)
     with pytest.warns(RuntimeWarning, match="a measurement failed") as told:
         train(model, optimizer, 3)
     assert len(told) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradwell.doctor.finding import NO_RECORD, SEVERITIES, Finding
@@ -87,6 +87,11 @@ class Diagnosis:
                     found[layer] = max(0, found[layer] - cost[finding.severity])
         return found
 
+    def in_torch(self) -> Diagnosis:
+        """Return the same with remedies that are written for PyTorch."""
+        told = tuple(replace(f, remedies=tuple(r.in_torch() for r in f.remedies)) for f in self.findings)
+        return replace(self, findings=told)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it ready for JSON."""
         return {
@@ -117,7 +122,10 @@ class Diagnosis:
             inner = " " * (6 if finding.explained_by is None else 10)
             lines += textwrap.wrap(finding.text, WIDTH, initial_indent=inner, subsequent_indent=inner)
             if finding.explained_by is None:
-                lines += [f"{inner}try: {r.name}    {r.code}" for r in finding.remedies[:3]]
+                for remedy in finding.remedies[:3]:
+                    one = f"{inner}try: {remedy.name}    {remedy.code}"
+                    fits = len(one) <= WIDTH + len(inner)
+                    lines += [one] if fits else [f"{inner}try: {remedy.name}", f"{inner}     {remedy.code}"]
         missed: dict[str, list[str]] = {}
         for name, why in self.not_measured.items():
             missed.setdefault(why, []).append(name.replace("_", " "))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SEVERITIES = ("note", "warning", "severe")
@@ -25,12 +25,25 @@ class Remedy:
         A line to paste.
     change
         What a trial changes, as `gradwell.doctor.remedies` lists it.
+    torch_code
+        The same in PyTorch; empty where `code` serves there too.
+
+    Examples
+    --------
+    >>> from gradwell.doctor import REMEDIES
+    >>> REMEDIES["adam"].in_torch().code
+    'optimizer = torch.optim.Adam(model.parameters(), 1e-3)'
     """
 
     name: str
     why: str
     code: str
     change: Mapping[str, Any] = field(default_factory=dict)
+    torch_code: str = ""
+
+    def in_torch(self) -> Remedy:
+        """Return the remedy with the line for PyTorch as its code."""
+        return replace(self, code=self.torch_code or self.code)
 
 
 @dataclass(frozen=True)

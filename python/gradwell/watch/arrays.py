@@ -9,6 +9,7 @@ import numpy as np
 
 from gradwell.statistics import GradientRecord
 from gradwell.watch.measurements import Step, chunk_of, record_of
+from gradwell.watch.torch_tensors import array_of
 
 
 def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
@@ -40,7 +41,9 @@ def gradients(arrays: Mapping[str, Any], *, step: int = 0) -> GradientRecord:
         raise ValueError("[watch] arrays is empty; needs at least one layer")
     found = []
     for name, value in arrays.items():
-        array = np.asarray(value)
+        array = array_of(value) if hasattr(value, "requires_grad") else np.asarray(value)
+        if array.dtype.kind == "V" and array.dtype.name.startswith(("bfloat", "float")):  # of JAX: NumPy has no kind
+            array = array.astype(np.float32)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"[watch] {name} has dtype {array.dtype}; needs real numbers")
         if array.dtype not in (np.float32, np.float64):

@@ -45,7 +45,7 @@ def stages_of(stages: Sequence[tuple[str, str]], shapes: Mapping[str, tuple[int,
 def inputs_read(collected: Collected) -> Inputs | None:
     """Return what the samples look like that the first layer read; None where they are no real numbers."""
     read = collected.read
-    if read is None or not read.dtype.is_floating_point or read.dim() < 2 or read.shape[0] == 0:
+    if not hasattr(read, "dtype") or not read.dtype.is_floating_point or read.dim() < 2 or read.shape[0] == 0:
         return None
     some = array_of(read)[:LOOKED_AT]
     return inputs_of(some.reshape(len(some), -1))

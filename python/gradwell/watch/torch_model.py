@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gradwell.doctor.case import Case
+from gradwell.doctor.diagnosis import Diagnosis
 from gradwell.facts import Inputs
 from gradwell.watch.measurements import Step
 from gradwell.watch.torch_facts import expected_of, facts_of, in_a_row, inputs_read, moments_by_name, stages_of
-from gradwell.watch.torch_step import Call, Collected, Role
+from gradwell.watch.torch_hooks import Calls, Hook, runs_compiled
+from gradwell.watch.torch_step import Collected, Role, merged
 from gradwell.watch.torch_tensors import Updates
 from gradwell.watch.units import ACTIVATIONS, Window, kind_of
 from gradwell.watch.watching import Watch
@@ -39,7 +41,8 @@ def torch(
     model
         Any module. It works as before, and trains to the same bits.
     optimizer
-        The optimiser or optimisers; None: call ``watch.end_step()`` after each step yourself.
+        The optimiser or optimisers; None: call ``watch.end_step()`` after each step yourself. An update is then what
+        changed since the last call.
     every
         Measure one step in so many; "auto": as many as 2 % of the time pay for.
     scaler
@@ -48,7 +51,9 @@ def torch(
     Raises
     ------
     TypeError
-        No module, or no optimisers.
+        No module, no optimisers, or a scaler without ``get_scale``.
+    ValueError
+        An optimiser of none of the model's parameters.
     ImportError
         PyTorch is not installed.
 
@@ -60,9 +65,6 @@ def torch(
     ...     print(watch.diagnose())
     """
     return TorchWatch(model, optimizer, every, scaler)
-
-
-MOST_PASSES = 16  # of one step that wait for their gradients
 
 
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -87,20 +89,18 @@ class TorchWatch(Watch):
             import torch as library
         except ImportError:
             raise ImportError('watching PyTorch needs it: pip install "gradwell[torch]"') from None
-        if not isinstance(model, library.nn.Module):
-            raise TypeError(f"[watch] model is of type {type(model).__name__}; needs a torch.nn.Module")
-        optimizers = [] if optimizer is None else optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
-        for given in optimizers:
-            if not isinstance(given, library.optim.Optimizer):
-                raise TypeError(f"[watch] optimizer is of type {type(given).__name__}; needs a torch optimizer")
+        optimizers = _checked(library, model, optimizer, scaler)
         self._model = model
         self._scaler = scaler
-        self._tensor = library.Tensor
+        self._by_hand = not optimizers
+        # A rule that evaluates many times in a step, and may go far in it on purpose: its steps are no rate's.
+        searching = [given for given in optimizers if isinstance(given, library.optim.LBFGS)]
+        self._searched = {id(p) for given in searching for group in given.param_groups for p in group["params"]}
         owned: set[int] = set()
         self._owned: dict[str, list[tuple[str, Any]]] = {}  # parameters by layer
         self._roles: dict[Any, Role] = {}
         for path, module in model.named_modules():
-            name = path or "model"
+            name = path.replace("_orig_mod.", "").removesuffix("_orig_mod") or "model"
             for what, parameter in module.named_parameters(recurse=False):
                 if id(parameter) not in owned:  # a tied parameter counts once
                     owned.add(id(parameter))
@@ -121,23 +121,27 @@ class TorchWatch(Watch):
         self._inputs: Inputs | None = None
         self._batch = 0
         self._chained = False
-        self._calls: list[Call] = []  # in this step, in order
-        self._passes: list[int] = []  # where each pass of the model begins among them
-        self._last: Any = None  # what the last of them gave
+        self._calls = Calls(library.Tensor, self._failed)
+        self._on_forward: Any = self._calls
+        if runs_compiled(model):  # what is compiled calls hooks, and does not look into them
+            self._on_forward = Hook(library.compiler.disable(self._calls.__call__))  # type: ignore[no-untyped-call]
         self._windows: dict[str, Window] = {}
         self._updates = Updates()
         self._gradients: list[tuple[str, Any]] = []
-        self._closed = False
+        self._seen: set[str] = set()  # whose gradients are there
+        self._closure = False
         self._on_modules: list[Any] = []  # handles of the hooks that only measured steps have
         self._handles = [o.register_step_pre_hook(self._before_step) for o in optimizers]
         self._handles += [optimizers[-1].register_step_post_hook(self._after_step)] if optimizers else []
         self._hook()
+        if self._by_hand:
+            self._keep()
 
     def _hook(self) -> None:
         """Put hooks on the modules if this step is measured, and take them off if it is not."""
         if self.recording and not self._on_modules and not self._closed:
-            self._on_modules = [module.register_forward_hook(self._after_forward) for module in self._roles]
-            self._on_modules.append(self._model.register_forward_pre_hook(self._before_pass))
+            self._on_modules = [module.register_forward_hook(self._on_forward) for module in self._roles]
+            self._on_modules.append(self._model.register_forward_pre_hook(Hook(self._calls.begin_pass)))
         elif not self.recording:
             self._unhook()
 
@@ -148,7 +152,7 @@ class TorchWatch(Watch):
 
     def close(self) -> None:
         """Remove all hooks: the model is as it was."""
-        self._closed = True
+        super().close()
         self._unhook()
         for handle in self._handles:
             handle.remove()
@@ -161,51 +165,37 @@ class TorchWatch(Watch):
         self._before_step(None, (), {})
         self._after_step(None, (), {})
 
-    def _after_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        try:
-            value = output[0] if isinstance(output, tuple) and output else output
-            if not (isinstance(value, self._tensor) and value.requires_grad):
-                return
-            back: list[Any] = []
-            value.register_hook(back.append)  # type: ignore[no-untyped-call]
-            read: Any = inputs[0] if inputs else None
-            through: list[Any] | None = None
-            if read is not self._last and self._follows(read):
-                through = []
-                read.register_hook(through.append)
-            self._calls.append((module, value, value._version, back, read, through))
-            self._last = value
-        except Exception as error:
-            self._failed(error)
+    def _keep(self) -> None:
+        """Keep the weights from which a step that is ended by hand begins."""
+        if self.recording and not self._closed:
+            self._updates.before([p for found in self._owned.values() for p in found if p[1].requires_grad], True)
 
-    @_guarded
-    def _before_pass(self, module: Any, inputs: Any) -> None:
-        """Drop passes that nothing went back through, but for the latest: they were evaluations, and hold memory."""
-        self._passes.append(len(self._calls))
-        if len(self._passes) > MOST_PASSES:
-            end = self._passes[1]
-            kept = [call for call in self._calls[:end] if call[3]]
-            dropped = end - len(kept)
-            self._calls = kept + self._calls[end:]
-            self._passes = [max(begin - dropped, 0) for begin in self._passes[1:]]
-
-    def _follows(self, read: Any) -> bool:
-        """Say whether a tensor may be the output of the layer before, changed by functions that are no modules."""
-        if self._last is None or not isinstance(read, self._tensor) or read.grad_fn is None:
-            return False
-        return bool(read.numel() == self._last.numel())
+    def _collect(self) -> None:
+        """Take the gradients as they are; sparse ones are not measured."""
+        self._gradients += [
+            (name, parameter.grad)
+            for parameters in self._owned.values()
+            for name, parameter in parameters
+            if parameter.grad is not None and not parameter.grad.is_sparse and name not in self._seen
+        ]
+        self._seen.update(name for name, _ in self._gradients)
 
     @_guarded
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if not self.recording:
             return
-        found = []
-        for parameters in self._owned.values():
-            for name, parameter in parameters:
-                if parameter.grad is not None and name not in self._updates:
-                    found.append((name, parameter))
-                    self._gradients.append((name, parameter.grad))
-        self._updates.before(found)
+        self._closure = bool(args[1:] or kwargs)  # its gradients come within the step
+        if not self._closure:
+            self._collect()
+        if not self._by_hand:
+            every = [p for found in self._owned.values() for p in found if id(p[1]) not in self._searched]
+            self._updates.before(
+                [
+                    (n, p)
+                    for n, p in every
+                    if n not in self._updates and (p.requires_grad if self._closure else p.grad is not None)
+                ]
+            )
 
     @_guarded
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -217,24 +207,32 @@ class TorchWatch(Watch):
             self._forget()
             self._end_step(step)
             self._hook()
+            if self._by_hand:
+                self._keep()
 
     def _forget(self) -> None:
-        self._calls, self._passes, self._gradients, self._last = [], [], [], None
+        self._calls.forget()
+        self._gradients, self._seen, self._closure = [], set(), False
         self._updates.forget()
 
     def _settle(self) -> Step:
         """Measure what the step left."""
-        collected = Collected(self._calls, self._roles)
+        if self._closure:
+            self._calls.only_last_pass()
+            self._collect()
+        collected = Collected(self._calls.calls, self._roles)
         self._learn_layers(collected)
         scale = float(self._scaler.get_scale()) if self._scaler is not None else 1.0
         step, spoilt = collected.measure(self._gradients, self._windows, scale)
         step.moved = self._updates.after()
+        if self._by_hand and not step.moved[1][:, 0].any():  # changed after this call, or not at all
+            step.moved = ([], np.zeros((0, 2)))
         origin = collected.origin(spoilt)
         if origin is not None:
             phase, layer = origin
-            ran = dict(self._stages).get(layer or "", "forward")
             back = "gradient" if spoilt[0][0] == "parameter" else "backward"
-            self._blame(phase, layer, ran if phase == "forward" else back)
+            operations = {"input": "samples", "forward": dict(self._stages).get(layer or "", "forward")}
+            self._blame(phase, layer, operations.get(phase, back))
         for name, (moved, size) in zip(step.moved[0], step.moved[1].tolist(), strict=True):
             if not np.isfinite(moved) and np.isfinite(size):
                 self._blame("update", name.rsplit(".", 1)[0], "step")
@@ -248,22 +246,54 @@ class TorchWatch(Watch):
             case.forecast = expected_of(stages, self._moments, self._inputs)
         return case
 
+    def diagnose(self) -> Diagnosis:
+        """Return the doctor's verdict on the steps so far; what may help is written for PyTorch."""
+        return super().diagnose().in_torch()
+
     def _learn_layers(self, collected: Collected) -> None:
-        """Name the layers in the order in which they ran first; the record of later steps has the same."""
-        if self._record is not None:
-            return
-        if not self._stages and collected.outputs:
+        """Name the layers in the order in which they ran last; once there is a record it keeps those it has."""
+        if not collected.outputs:
+            if self._gradients and not self._stages and not self.faults:
+                self._tell(
+                    "no layer of the model was seen to run: a model that was compiled before it is watched calls none "
+                    "of its modules. Watch it first, or watch what is not compiled. Only weights are measured"
+                )
+        elif not self._stages:
             self._inputs = inputs_read(collected)
             self._batch = int(collected.outputs[0].value.shape[0])
-            layers = [call for call in self._calls if self._roles[call[0]].layer]
+            layers = [call for call in self._calls.calls if self._roles[call[0]].layer]
             self._chained = in_a_row(collected, [call[4] for call in layers])
         kinds = dict(self._stages)
         by_name = {role.name: role.kind for role in self._roles.values() if role.layer}
-        for output in collected.outputs:
-            kind = by_name[output.name]
-            if output.name not in kinds or (output.activation and "+" not in kinds[output.name]):
-                kinds[output.name] = f"{kind}+{output.activation}" if output.activation else kind
-        self._stages = list(kinds.items())
-        known = {name for name, _ in self._parameters}
-        for layer, _ in self._stages:
-            self._parameters += [(name, layer) for name, _ in self._owned[layer] if name not in known]
+        ran = {output.name: output.activation for output in collected.outputs}
+        if not kinds and not ran:
+            ran = {name: "" for name, found in self._owned.items() if any(p.grad is not None for _, p in found)}
+        late = [name for name in ran if name not in kinds]
+        if self._record is not None:
+            if late:
+                self._tell(f"layer {late[0]} first ran when there was a record already: it is not measured")
+            return
+        for name, activation in ran.items():
+            if name not in kinds or (activation and "+" not in kinds[name]):
+                kinds[name] = f"{by_name[name]}+{activation}" if activation else by_name[name]
+        self._stages = [(name, kinds[name]) for name in merged([name for name, _ in self._stages], list(ran))]
+        self._parameters = [(name, layer) for layer, _ in self._stages for name, _ in self._owned[layer]]
+
+
+def _checked(library: Any, model: Any, optimizer: Any, scaler: Any) -> list[Any]:
+    """Return the optimisers, once all arguments are what they need to be."""
+    if not isinstance(model, library.nn.Module):
+        raise TypeError(f"[watch] model is of type {type(model).__name__}; needs a torch.nn.Module")
+    optimizers = [] if optimizer is None else list(optimizer) if isinstance(optimizer, Iterable) else [optimizer]
+    ours = {id(parameter) for parameter in model.parameters()}
+    for given in optimizers:
+        if not isinstance(given, library.optim.Optimizer):
+            raise TypeError(f"[watch] optimizer is of type {type(given).__name__}; needs a torch optimizer")
+        if ours.isdisjoint(id(p) for group in given.param_groups for p in group["params"]):
+            raise ValueError(
+                f"[watch] optimizer {type(given).__name__} has no parameter of model {type(model).__name__}; "
+                "needs one of model.parameters()"
+            )
+    if scaler is not None and not callable(getattr(scaler, "get_scale", None)):
+        raise TypeError(f"[watch] scaler is of type {type(scaler).__name__}; needs a torch.amp.GradScaler")
+    return optimizers

@@ -100,9 +100,12 @@ class Collected:
         return step, spoilt
 
     def origin(self, spoilt: list[Key]) -> tuple[str, str | None] | None:
-        """Return the pass ("forward" or "backward") and the layer that made the first value that is not finite."""
+        """Return the phase (input, forward or backward) and the layer that made the first value that is not finite."""
         if not spoilt:
             return None
+        read = self.read
+        if hasattr(read, "dtype") and read.dtype.is_floating_point and not np.isfinite(array_of(read)).all():
+            return "input", None
         for output in self.outputs:  # an activation may hide what a layer made
             if not all(np.isfinite(array_of(value)).all() for value in output.tensors()):
                 return "forward", output.name
@@ -112,3 +115,18 @@ class Collected:
         names = [output.name for output in self.outputs]  # the layer that read it, on its way back
         after = len(names) - names[::-1].index(name)
         return "backward", names[after] if after < len(names) else None
+
+
+def merged(known: list[str], ran: list[str]) -> list[str]:
+    """Return names known and names that ran, the new ones where they ran.
+
+    Examples
+    --------
+    >>> merged(["head"], ["stem", "body", "head"])
+    ['stem', 'body', 'head']
+    """
+    found = list(known)
+    for i, name in enumerate(ran):
+        if name not in found:
+            found.insert(found.index(ran[i - 1]) + 1 if i else 0, name)
+    return found

@@ -46,8 +46,8 @@ class Updates:
     def __contains__(self, name: str) -> bool:
         return name in self._waiting
 
-    def before(self, parameters: list[tuple[str, Any]]) -> None:
-        """Keep parameters as they are before a step."""
+    def before(self, parameters: list[tuple[str, Any]], anew: bool = False) -> None:
+        """Keep parameters as they are before a step; `anew`, whatever PyTorch counts."""
         import torch
 
         to, values = [], []
@@ -58,7 +58,7 @@ class Updates:
                 kept = self._kept[name] = _memory_for(parameter)
             if kept.now is None:
                 kept.tensor.copy_(parameter.detach())
-            elif kept.version != parameter._version:
+            elif anew or kept.version != parameter._version:
                 to.append(kept.tensor)
                 values.append(parameter.detach())
         if to:

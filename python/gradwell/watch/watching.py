@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,24 @@ from gradwell.watch.pace import Pace
 from gradwell.watch.targets import Targets
 
 AT_ONCE = 64  # steps that wait to be put into the record
+Self = TypeVar("Self", bound="Watch")
+
+
+class WatchedNonFiniteError(NonFiniteError):
+    """Where the first value came from that was not finite, in a model that is only watched.
+
+    Examples
+    --------
+    >>> WatchedNonFiniteError(3, "forward", "conv1", "conv", {})
+    WatchedNonFiniteError('[watch] step 3: first non-finite value in the forward pass of layer conv1, operation conv')
+    """
+
+    def _text(self) -> str:
+        if self.phase == "input":
+            return f"[watch] step {self.step}: the samples have values that are not finite"
+        where = f" of layer {self.layer}" if self.layer is not None else ""
+        first = f"[watch] step {self.step}: first non-finite value in the {self.phase} pass{where}"
+        return f"{first}, operation {self.operation}"
 
 
 class Watch:
@@ -36,12 +54,14 @@ class Watch:
         """Number of training steps so far."""
         self.faults: list[Exception] = []
         """What went wrong while measuring."""
-        self.origin: NonFiniteError | None = None
+        self.origin: WatchedNonFiniteError | None = None
         """Where the first value came from that was not finite."""
         self.losses: list[float] = []
         self._stages: list[tuple[str, str]] = []
         self._parameters: list[tuple[str, str]] = []
         self._targets = Targets()
+        self._closed = False
+        self._told: set[str] = set()
         self._begun = time.perf_counter()
         self._done: list[tuple[int, Step]] = []
         self._record: GradientRecord | None = None
@@ -68,9 +88,15 @@ class Watch:
 
         With class numbers as `targets`, a cross-entropy is compared with that of an answer that looks at no sample.
         """
-        self.losses.append(float(value.detach() if hasattr(value, "detach") else value))
-        if targets is not None:
-            self._targets.add(targets)
+        try:
+            array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+            if array.size != 1 or array.dtype.kind not in "fiu":
+                raise TypeError(f"[watch] loss has shape {array.shape} and dtype {array.dtype}; needs one real number")
+            self.losses.append(float(array.reshape(())))
+            if targets is not None:
+                self._targets.add(targets)
+        except Exception as error:
+            self._failed(error)
 
     def diagnose(self) -> Diagnosis:
         """Return the doctor's verdict on the steps so far."""
@@ -81,8 +107,11 @@ class Watch:
 
     def close(self) -> None:
         """Stop watching."""
+        self._closed = True
 
-    def __enter__(self) -> Watch:
+    def __enter__(self: Self) -> Self:
+        if self._closed:
+            raise ValueError("[watch] the watch is closed; needs a new one for the model to be watched again")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,6 +133,13 @@ class Watch:
             warnings.warn(f"[watch] {text}", RuntimeWarning, stacklevel=3)
         self.faults.append(error)
 
+    def _tell(self, text: str) -> None:
+        """Say once what is not measured, and why."""
+        if text not in self._told:
+            self._told.add(text)
+            self.faults.append(RuntimeError(text))
+            warnings.warn(f"[watch] {text}", RuntimeWarning, stacklevel=3)
+
     def _blame(self, phase: str, layer: str | None, operation: str) -> None:
         if self.origin is None:
-            self.origin = NonFiniteError(self.step, phase, layer, operation, {})
+            self.origin = WatchedNonFiniteError(self.step, phase, layer, operation, {})

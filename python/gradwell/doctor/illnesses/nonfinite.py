@@ -40,8 +40,11 @@ class NonFinite(Rule):
             where = f"in the {fault.phase} pass" + (f" of layer {fault.layer}" if fault.layer is not None else "")
             steps = sorted({*case.skipped, fault.step})
             text = f"The first value that is not finite was made {where}, by {fault.operation}."
+            if fault.phase == "input":
+                text = "The samples have values that are not finite."
+            factor = "data" if fault.phase == "input" else None
             evidence = {"steps": float(len(steps))}
-            yield Finding(self.name, "severe", text, fault.layer, (), (steps[0], steps[-1]), None, evidence, helps)
+            yield Finding(self.name, "severe", text, fault.layer, (), (steps[0], steps[-1]), factor, evidence, helps)
             return
         layers = [case.layers[i] for i in np.flatnonzero(np.nansum(counts, axis=0) > 0)]
         steps = list(case.skipped) or [int(s) for s in record.steps[bad]]

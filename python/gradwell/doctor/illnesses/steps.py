@@ -16,3 +16,10 @@ def step_ratios(case: Case) -> NDArray[np.float64]:
             ratio = case.record.update(kind)
             found = np.fmax(found, np.where(np.isfinite(ratio), ratio, np.nan))
     return found
+
+
+def unmeasured_steps(case: Case) -> str | None:
+    """Return why there are no steps to look at, or None."""
+    if not case.trained:
+        return "no training"
+    return None if np.isfinite(step_ratios(case)).any() else "no update was measured"

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradwell.doctor.case import Case, middle, most
 from gradwell.doctor.finding import Finding
-from gradwell.doctor.illnesses.steps import step_ratios
+from gradwell.doctor.illnesses.steps import step_ratios, unmeasured_steps
 from gradwell.doctor.registry import Rule, rule
 from gradwell.doctor.remedies import remedies
 
@@ -31,7 +31,7 @@ class ViolentUpdates(Rule):
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""
-        return super().missing(case) or (None if case.trained else "no training")
+        return super().missing(case) or unmeasured_steps(case)
 
     def examine(self, case: Case) -> Iterable[Finding]:
         """Yield at most one finding."""
