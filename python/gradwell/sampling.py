@@ -13,7 +13,8 @@ class RecordSchedule:
 
     With "auto" the cost of a recorded step is measured against that of a plain one, and `every` is chosen so
     that recording takes at most `budget` of the training time. Recording changes no weight, so neither does
-    the choice. Three quarters of the budget are aimed at, since costs vary.
+    the choice. Three quarters of the budget are aimed at, since costs vary. The first four steps and the last are
+    recorded in any case.
 
     Examples
     --------
@@ -21,6 +22,7 @@ class RecordSchedule:
     (1, 0)
     """
 
+    HEAD = 4  # steps at the start
     FIRST = 64  # until both costs are known
     SHARE = 0.75  # of the budget that is aimed at: costs vary from step to step
     LAST = 1_000_000  # however small the budget
@@ -34,6 +36,23 @@ class RecordSchedule:
         self.automatic = stats == "auto"
         self.every = self.FIRST if self.automatic else int(stats)
         self._plain = self._recorded = math.nan  # seconds a step
+
+    def plan(self, step: int, steps: int, left: int) -> tuple[int, int]:
+        """Return how many of `steps` to take from `step` on, of the `left` ones of the fit, and which to record.
+
+        Examples
+        --------
+        >>> schedule = RecordSchedule("auto", 0.02)
+        >>> schedule.plan(0, 50, 100), schedule.plan(4, 50, 96), schedule.plan(54, 46, 46), schedule.plan(99, 1, 1)
+        ((4, 1), (50, 64), (45, 64), (1, 1))
+        """
+        if not self.automatic:
+            return steps, self.every
+        if step < self.HEAD:
+            return min(steps, self.HEAD - step), 1
+        if left == 1:
+            return 1, 1
+        return min(steps, left - 1), self.every
 
     def learn(self, result: dict[str, Any]) -> None:
         """Take the timings of a run of steps into account."""

@@ -161,8 +161,9 @@ class Trainer:
         epoch, within = divmod(self.step, self.steps_per_epoch)
         wanted = int(CHUNK_SECONDS / self.step_seconds) if self.step_seconds else 1
         steps = max(1, min(wanted, self.steps_per_epoch - within, last - self.step))
+        steps, every = schedule.plan(self.step, steps, last - self.step)
         order = self.order(epoch)[within * self.batch_size : (within + steps) * self.batch_size]
-        plan = self._plan(schedule.every, steps)
+        plan = self._plan(every, steps)
         flush = self.network.flush_denormals
         if self._stateful and within == 0:
             self.network.reset_states()

@@ -152,7 +152,7 @@ def test_recording_changes_no_bit(stats, rng):
         np.testing.assert_array_equal(view, nets[1].parameters[name])
 
 
-def test_auto_always_has_the_first_step_and_keeps_to_its_budget():
+def test_auto_always_has_the_first_steps_and_the_last_and_keeps_to_its_budget():
     from gradwell.sampling import RecordSchedule
 
     schedule = RecordSchedule("auto", 0.02)
@@ -164,7 +164,10 @@ def test_auto_always_has_the_first_step_and_keeps_to_its_budget():
     net = gw.mlp([4, 5, 2], seed=0)
     x = np.ones((10, 4))
     history = gw.fit(net, (x, np.zeros(10, int)), loss="quadratic", optimizer=gw.SGD(0.1), epochs=3)
-    assert history.gradients.steps[0] == 0
+    assert list(history.gradients.steps) == [0, 1, 2]
+    history = gw.fit(net, (x, np.zeros(10, int)), loss="quadratic", optimizer=gw.SGD(0.1), epochs=50)
+    assert list(history.gradients.steps[:4]) == [0, 1, 2, 3]
+    assert history.gradients.steps[-1] == 49
 
 
 def test_the_record_goes_to_json(case):
