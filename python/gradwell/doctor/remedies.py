@@ -116,6 +116,12 @@ REMEDIES: Final = {
         {"data": "standardise"},
         torch_code="x = (x - x.mean(0)) / (x.std(0) + 1e-8)",
     ),
+    "standardise targets": Remedy(
+        "targets of mean 0 and variance 1",
+        "errors, and with them gradients, are as large as the targets (LeCun et al., 1998)",
+        "y = (y - y.mean(0)) / y.std(0)  # and back for predictions",
+        torch_code="y = (y - y.mean(0)) / y.std(0)  # and back for predictions",
+    ),
     "lstm": Remedy(
         "an LSTM with a forget bias of 1 or more",
         "its cell hands the gradient on nearly whole (Hochreiter and Schmidhuber, 1997; Gers et al., 2000)",

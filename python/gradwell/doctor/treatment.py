@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from gradwell.doctor.diagnosis import WIDTH, Diagnosis
 from gradwell.doctor.examination import diagnose
 from gradwell.doctor.finding import Finding, Remedy
 from gradwell.doctor.trials import Job, Trial, jobs_of, run, skipped
+from gradwell.facts import blind_loss
 from gradwell.network import Network
 from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import Optimizer
@@ -44,6 +46,8 @@ class Treatment:
         A network with the winner's change, not trained yet; the given one, copied, where nothing helped.
     settings
         Arguments for `fit` with the winner's change: optimizer and clip.
+    blind
+        Loss of the best answer that looks at no sample; None where that is not known.
     """
 
     finding: Finding
@@ -51,14 +55,19 @@ class Treatment:
     trials: tuple[Trial, ...]
     network: Network
     settings: dict[str, Any]
+    blind: float | None = None
 
     @property
     def winner(self) -> Trial | None:
-        """The best remedy that made the finding vanish in most seeds without a higher loss; None where none did."""
+        """The best remedy that made the finding vanish in most seeds without a higher loss; None where none did.
+
+        Where the untreated loss is not finite, a loss of up to 1.5 blind guesses is let pass.
+        """
         first = self.trials[0] if self.trials else None
-        if first is None or first.gone <= 0.5 or not first.loss <= self.untreated.loss * 1.05:
-            return None
-        return first
+        most = self.untreated.loss * 1.05
+        if not math.isfinite(most) and self.blind is not None:
+            most = 1.5 * self.blind
+        return first if first is not None and first.gone > 0.5 and first.loss <= most else None
 
     @property
     def code(self) -> str:
@@ -223,7 +232,8 @@ def _compared(
         more = [next(others) for _ in made[1:]] if k < kept else []
         done.append(Trial(remedy, (outcome, *more), made[0].setup.drawn_anew))
     best = sorted(done[:kept], key=lambda trial: (trial.gone <= 0.5, trial.loss)) + done[kept:]
-    result = Treatment(finding, untreated, (*best, *trials), setup.network.copy(), {})
+    blind = blind_loss(settings["loss"], setup.y, setup.network.output_shape[-1])
+    result = Treatment(finding, untreated, (*best, *trials), setup.network.copy(), {}, blind)
     winner = result.winner
     chosen = applied(winner.remedy, setup, 0) if winner and winner.remedy else setup
     fitting = {"optimizer": chosen.optimizer, "clip": chosen.clip}

@@ -26,7 +26,7 @@ class BlindGuess(Rule):
     name = "blind_guess"
     source = "Karpathy, 2019"
     explained_by = (
-        *("nonfinite", "inputs", "violent_updates", "vanishing", "short_memory", "dead_units", "saturation"),
+        *("nonfinite", "inputs", "targets", "violent_updates", "vanishing", "short_memory", "dead_units", "saturation"),
         *("exploding", "batch_normalization", "initialization", "clipping", "stalled_updates", "rank_collapse"),
         *("shattered_gradient", "slow_updates", "edge_of_stability", "noisy_gradient"),
     )

@@ -26,7 +26,7 @@ class LossDynamics(Rule):
 
     name = "loss_dynamics"
     source = "Lewkowycz et al., 2020"
-    explained_by = ("nonfinite", "violent_updates", "inputs", "exploding", "batch_normalization")
+    explained_by = ("nonfinite", "targets", "violent_updates", "inputs", "exploding", "batch_normalization")
 
     def missing(self, case: Case) -> str | None:
         """Return what was not measured."""

@@ -26,7 +26,7 @@ class ViolentUpdates(Rule):
 
     name = "violent_updates"
     source = "Karpathy, 2019"
-    explained_by = ("inputs", "exploding", "batch_normalization")
+    explained_by = ("inputs", "targets", "exploding", "batch_normalization")
     acts_later = True
 
     def missing(self, case: Case) -> str | None:

@@ -1,0 +1,44 @@
+"""Targets of another size: named, and no remedy is praised for a loss that no one would take."""
+
+import numpy as np
+import pytest
+
+import gradwell as gw
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 8)).astype(np.float32)
+Y = np.sin(2 * X[:, :1]) + X[:, 1:2]
+
+
+def trained(scale, loss="mean_squared_error"):
+    net = gw.mlp([8, 32, 32, 1], activation="tanh", seed=0)
+    settings = {"loss": loss, "optimizer": gw.Adam(1e-3), "epochs": 5, "progress": False, "stats": True}
+    return gw.diagnose(gw.fit(net, (X, scale * Y), **settings))
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "quadratic"])
+@pytest.mark.parametrize(
+    ("scale", "severity"), [(1.0, None), (5.0, None), (100.0, "warning"), (1e5, "severe"), (1e-5, "warning")]
+)
+def test_the_size_of_targets_is_named(loss, scale, severity):
+    diagnosis = trained(scale, loss)
+    found = diagnosis.get("targets")
+    assert (found.severity if found else None) == severity
+    if found:
+        assert found.evidence["spread"] == pytest.approx(scale * Y.std(), rel=0.05)
+        assert found.remedies[0].name == "targets of mean 0 and variance 1"
+
+
+def test_classes_have_no_size():
+    net = gw.mlp([8, 16, 3], seed=0)
+    labels = RNG.integers(0, 3, 400)
+    history = gw.fit(net, (X, labels), loss="softmax_cross_entropy", optimizer=gw.SGD(0.1), epochs=1, progress=False)
+    assert gw.diagnose(history).not_measured["targets"] == "the targets are classes"
+
+
+def test_a_winner_is_better_than_a_blind_guess():
+    net = gw.mlp([8, 32, 32, 1], activation="tanh", seed=0)
+    settings = {"loss": "mean_squared_error", "optimizer": gw.SGD(0.1), "seeds": 2, "steps": 100, "progress": False}
+    treatment = gw.treat(net, (X, 1e7 * Y + 3e7), **settings)
+    assert not np.isfinite(treatment.untreated.loss)
+    assert treatment.winner is None or treatment.winner.loss <= 1.5 * treatment.blind
