@@ -59,7 +59,7 @@ from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, doctor, initializers, reference, theory, watch
+    from gradwell import callbacks, datasets, doctor, initializers, reference, search, theory, watch
     from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
     from gradwell.runs import load_run, save_run
@@ -78,7 +78,7 @@ _FROM = {
     "save_run": "gradwell.runs",
     "treat": "gradwell.doctor",
 }
-_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
+_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "search", "sklearn", "theory", "watch")
 
 __all__ = [
     "ELU",
@@ -151,6 +151,7 @@ __all__ = [
     "reference",
     "save_run",
     "schedules",
+    "search",
     "set_num_threads",
     "theory",
     "treat",
