@@ -19,8 +19,8 @@ LARGE, SMALL, SEVERE = 30.0, 1e-3, 300.0
 class Targets(Rule):
     """Targets of a squared loss that spread by more than 30, or by less than 0.001; severe above 300.
 
-    A blind guess's loss says it: the variance of the targets, half of their sum for "quadratic". Errors at the start are
-    as large as the targets, and initial weights and usual rates are made for errors of about 1 (LeCun et al., 1998).
+    A blind guess's loss says it: the variance of the targets, half of their sum for "quadratic". Errors at the start
+    are as large as the targets, and weights and usual rates are made for errors of about 1 (LeCun et al., 1998).
     """
 
     name = "targets"
