@@ -59,7 +59,8 @@ from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, doctor, initializers, reference, theory, watch
+    from gradwell import boltzmann, callbacks, datasets, doctor, initializers, reference, theory, watch
+    from gradwell.boltzmann import RBM
     from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
     from gradwell.runs import load_run, save_run
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 __version__ = build_info()["version"]
 
 _FROM = {
+    "RBM": "gradwell.boltzmann",
     "compare": "gradwell.doctor",
     "diagnose": "gradwell.doctor",
     "forecast": "gradwell.theory",
@@ -78,7 +80,7 @@ _FROM = {
     "save_run": "gradwell.runs",
     "treat": "gradwell.doctor",
 }
-_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
+_ON_DEMAND = ("boltzmann", "datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
 
 __all__ = [
     "ELU",
@@ -88,6 +90,7 @@ __all__ = [
     "L1L2",
     "L2",
     "LSTM",
+    "RBM",
     "RNN",
     "SELU",
     "SGD",
@@ -128,6 +131,7 @@ __all__ = [
     "__version__",
     "adaptive_clip",
     "auto_clip",
+    "boltzmann",
     "build_info",
     "callbacks",
     "clip_by_layer_norm",
