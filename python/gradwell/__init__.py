@@ -60,9 +60,10 @@ from gradwell.training import fit
 
 if TYPE_CHECKING:
     from gradwell import boltzmann, callbacks, datasets, doctor, initializers, reference, theory, watch
-    from gradwell.boltzmann import RBM
+    from gradwell.boltzmann import DBN, RBM
     from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
+    from gradwell.pretraining import pretrain
     from gradwell.runs import load_run, save_run
     from gradwell.storage import load
     from gradwell.theory import forecast
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 __version__ = build_info()["version"]
 
 _FROM = {
+    "DBN": "gradwell.boltzmann",
     "RBM": "gradwell.boltzmann",
     "compare": "gradwell.doctor",
     "diagnose": "gradwell.doctor",
@@ -77,12 +79,14 @@ _FROM = {
     "generate": "gradwell.generation",
     "load": "gradwell.storage",
     "load_run": "gradwell.runs",
+    "pretrain": "gradwell.pretraining",
     "save_run": "gradwell.runs",
     "treat": "gradwell.doctor",
 }
 _ON_DEMAND = ("boltzmann", "datasets", "doctor", "experiments", "reference", "report", "sklearn", "theory", "watch")
 
 __all__ = [
+    "DBN",
     "ELU",
     "GELU",
     "GRU",
@@ -152,6 +156,7 @@ __all__ = [
     "load_run",
     "mlp",
     "num_threads",
+    "pretrain",
     "reference",
     "save_run",
     "schedules",

@@ -4,8 +4,9 @@ A machine learns the distribution of its visible units without labels; a deep be
 trained on what the one below makes of the data (Hinton, Osindero, Teh, 2006).
 """
 
+from gradwell.boltzmann.belief_net import DBN, DBNHistory
 from gradwell.boltzmann.history import RBMHistory
 from gradwell.boltzmann.machine import RBM
 from gradwell.boltzmann.partition import LogPartition
 
-__all__ = ["RBM", "LogPartition", "RBMHistory"]
+__all__ = ["DBN", "RBM", "DBNHistory", "LogPartition", "RBMHistory"]
