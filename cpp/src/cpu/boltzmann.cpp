@@ -10,27 +10,30 @@ namespace {
 
 constexpr Index softplus_weight = 16;  // multiply-adds that take as long as one softplus
 
-// Means and draws of one tile, still in the first-level cache.
+// Means and draws of one tile, still in the first-level cache. All numbers are drawn before the first is used: a vector
+// loaded right after its parts were stored would wait for them.
 template <class T>
 void finish_tile(UnitKind kind, DrawKey key, Index first_row, Matrix<T> mean, Matrix<T> sample, Index row, int rows,
                  Index column, int columns) {
-  constexpr int most = 4 * draw_lanes<T>;
-  alignas(64) T u[most];
-  for (Index i = row; i < row + rows; ++i) {
-    T* const m = mean.data + i * mean.stride + column;
-    if (kind == UnitKind::binary)
+  constexpr int width = 4 * draw_lanes<T>;
+  alignas(64) T numbers[tile_rows * width];
+  const bool normal = kind == UnitKind::gaussian;
+  for (int i = 0; sample.data && i < rows; ++i) {
+    T* const u = numbers + i * width;
+    draw_uniform<T>(key, static_cast<std::uint32_t>(column / 4), static_cast<std::uint32_t>(first_row + row + i), u);
+    if (normal) make_normal<T>(u);
+  }
+  for (int i = 0; i < rows; ++i) {
+    T* const m = mean.data + (row + i) * mean.stride + column;
+    if (!normal)
       for_each_pack<T>(columns, [&](Index j, int n) { store_n<T>(m + j, sigmoid<T>(load_n<T>(m + j, n)), n); });
     if (!sample.data) continue;
-    T* const s = sample.data + i * sample.stride + column;
-    draw_uniform<T>(key, static_cast<std::uint32_t>(column / 4), static_cast<std::uint32_t>(first_row + i), u);
-    if (kind == UnitKind::gaussian) {
-      make_normal<T>(u);
-      for_each_pack<T>(columns, [&](Index j, int n) { store_n<T>(s + j, load_n<T>(m + j, n) + load(u + j), n); });
-    } else {
-      for_each_pack<T>(columns, [&](Index j, int n) {
-        store_n<T>(s + j, load(u + j) < load_n<T>(m + j, n) ? broadcast(T(1)) : Pack<T>{}, n);
-      });
-    }
+    T* const s = sample.data + (row + i) * sample.stride + column;
+    const T* const u = numbers + i * width;
+    for_each_pack<T>(columns, [&](Index j, int n) {
+      const Pack<T> value = load_n<T>(m + j, n), number = load(u + j);
+      store_n<T>(s + j, normal ? value + number : (number < value ? broadcast(T(1)) : Pack<T>{}), n);
+    });
   }
 }
 
