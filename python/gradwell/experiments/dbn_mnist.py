@@ -1,9 +1,9 @@
 """A deep belief net of 784-500-500-2000 units on MNIST: the bound on its likelihood, its samples, its test error.
 
 The three machines are trained by contrastive divergence on the 60,000 training images, the top one with persistent
-chains, each on draws of the hidden units below; after each, the bound on log p(v) is estimated on test images, with the top machine's partition function by
-annealed importance sampling. Samples are drawn from the top machine and brought down. The stack then becomes a logistic
-network that gradient descent trains on the labels.
+chains, each on draws of the hidden units below. After each, the bound on log p(v) is estimated on test images, with the
+top machine's partition function by annealed importance sampling. Samples are drawn from the top machine and brought
+down. The stack then becomes a logistic network that gradient descent trains on the labels.
 
 G. Hinton, S. Osindero, Y. Teh (2006), A fast learning algorithm for deep belief nets: 1.25 %, with the labels in the
 top machine and the up-down algorithm. The deep belief net of the Theano tutorials, fine-tuned by gradient descent:
