@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZES: Final = (784, 500, 500, 2000)
-EPOCHS: Final = (15, 10, 16)
+EPOCHS: Final = (12, 8, 12)
 TOP_RATES: Final = (0.05, 0.02, 0.005)  # of the top machine, a third of its epochs each
-FINE_EPOCHS: Final = 20
+FINE_EPOCHS: Final = 15
 BATCH: Final = 100
 BOUNDED: Final = 1000  # test images that the bound is the mean over
 SAMPLES: Final = 100
@@ -143,17 +143,18 @@ def draw(filters: Array, samples: Array, bounds: list[float]) -> Figure:
     left, middle, right = panels[0]
     strongest = np.argsort(-np.square(filters).sum(axis=0))[:SAMPLES]
     left.imshow(mosaic(filters[:, strongest].T), cmap="gray")
-    left.set_title("Weights of 100 units of the first machine")
+    left.set_title("100 units of the first machine")
     middle.imshow(mosaic(samples, spread=False), cmap="gray_r")
-    middle.set_title(f"Samples after {TURNS} turns in the top machine")
+    middle.set_title(f"Samples after {TURNS} turns")
     for axes in (left, middle):
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
     right.plot(np.arange(1, len(bounds) + 1), bounds, "o-", color=plots.BLUE)
     right.set(xlabel="machines", ylabel="lower bound on log p(v) (nats)", title="Test images")
     right.set_xticks(np.arange(1, len(bounds) + 1))
-    figure.suptitle("A deep belief net on MNIST")
     return figure
 
 

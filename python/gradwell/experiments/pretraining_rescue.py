@@ -33,10 +33,10 @@ DEPTH: Final = 5
 WIDTH: Final = 500
 IMAGES: Final = 500
 BATCH: Final = 100
-EPOCHS: Final = 6
+EPOCHS: Final = 8
 METHODS: Final[dict[str, dict[str, Any] | None]] = {
     "as it is": None,
-    "Boltzmann machines": {"method": "rbm", "epochs": 4, "momentum": 0.5},
+    "Boltzmann machines": {"method": "rbm", "epochs": 5, "momentum": 0.5},
     "autoencoders": {"method": "autoencoder", "epochs": 2, "tied": False},
 }
 
