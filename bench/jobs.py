@@ -37,7 +37,7 @@ class Job:
     """One row of the table."""
 
     name: str
-    kind: str  # step, dense, activation, batchnorm, layernorm, adamw, recurrent
+    kind: str  # step, dense, activation, batchnorm, layernorm, adamw, recurrent, boltzmann
     sizes: tuple
     activation: str
     batch: int
@@ -123,6 +123,13 @@ def adamw(numbers, calls):
     return Job(f"AdamW, {numbers:,} numbers", "adamw", (numbers,), "identity", 1, calls, contestants, bars)
 
 
+def boltzmann(visible, hidden, batch, steps):
+    bars = (Bar("scikit-learn", "gradwell", low=4.0), Bar("torch", "gradwell", low=2.0))
+    contestants = ("gradwell", "torch", "scikit-learn")
+    name = f"CD-1 {visible}×{hidden}, batch {batch}"
+    return Job(name, "boltzmann", (visible, hidden), "sigmoid", batch, steps, contestants, bars)
+
+
 JOBS = (
     step("[784,30,10] logistic, batch 10", (784, 30, 10), "sigmoid", 10, 1000, 2.5, epochs=3),
     step(
@@ -156,4 +163,5 @@ JOBS = (
     recurrent("lstm", 50, 64, 512, 512, 3, 1.2),
     recurrent("gru", 200, 64, 128, 256, 3, 1.5),
     recurrent("rnn", 200, 64, 128, 256, 5, 1.5),
+    boltzmann(784, 500, 100, 600),
 )

@@ -73,6 +73,10 @@ def prepare(contestant, job):
         return contestant.train, contestant.version, np.array(contestant.train(), np.float64)
     if job.kind == "recurrent":
         return repeated(contestant.recurrent(*job.sequences()), contestant, job)
+    if job.kind == "boltzmann":  # draws differ: what must agree are the means of hidden units at the start
+        x, weight = job.data()[0], job.weights()[0][0]
+        run, means = contestant.boltzmann(x, weight)
+        return run, contestant.version, np.asarray(means(x[: job.batch]), np.float64)
     rng = np.random.default_rng(2)
     table = (job.batch, job.sizes[0])
     first = table if job.kind in ("dense", "batchnorm", "layernorm") else job.sizes

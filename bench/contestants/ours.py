@@ -65,6 +65,24 @@ class Gradwell:
 
         return both
 
+    def boltzmann(self, x, weight):
+        rbm = gw.RBM(*weight.shape, seed=0)
+        rbm.weight[:] = weight
+
+        def epoch():
+            rbm.fit(
+                x,
+                epochs=1,
+                batch_size=self.job.batch,
+                learning_rate=RATE,
+                momentum=0.0,
+                shuffle=False,
+                measure=0,
+                progress=False,
+            )
+
+        return epoch, rbm.transform
+
     def adamw(self, p, g):
         state = np.zeros_like(p), np.zeros_like(p)
         step = 0

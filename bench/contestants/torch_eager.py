@@ -81,6 +81,23 @@ class Torch:
     def layernorm(self, x, dy):
         return self.both_ways(x, dy, torch.nn.LayerNorm(x.shape[1]))
 
+    def boltzmann(self, x, weight):
+        x, w = torch.from_numpy(x), torch.from_numpy(weight.copy())
+        a, b = torch.zeros(w.shape[0]), torch.zeros(w.shape[1])
+
+        @torch.no_grad()
+        def epoch():
+            for v0 in x.split(self.job.batch):
+                h0 = torch.sigmoid(torch.addmm(b, v0, w))
+                v1 = torch.bernoulli(torch.sigmoid(torch.addmm(a, torch.bernoulli(h0), w.T)))
+                h1 = torch.sigmoid(torch.addmm(b, v1, w))
+                rate = RATE / len(v0)
+                w.addmm_(v0.T, h0, alpha=rate).addmm_(v1.T, h1, alpha=-rate)
+                a.add_((v0 - v1).sum(0), alpha=rate)
+                b.add_((h0 - h1).sum(0), alpha=rate)
+
+        return epoch, lambda v: torch.sigmoid(torch.addmm(b, torch.from_numpy(v), w))
+
     def recurrent(self, x, weight, recurrent, bias, dy):
         kinds = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
         layer = kinds[self.job.activation](*self.job.sizes)  # time first, which is its fastest

@@ -7,6 +7,7 @@ namespace gradwell::bindings {
 
 void register_activation(pybind11::module_& m);
 void register_batchnorm(pybind11::module_& m);
+void register_boltzmann(pybind11::module_& m);
 void register_clipping(pybind11::module_& m);
 void register_dense(pybind11::module_& m);
 void register_dropout(pybind11::module_& m);

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   });
   bindings::register_activation(m);
   bindings::register_batchnorm(m);
+  bindings::register_boltzmann(m);
   bindings::register_clipping(m);
   bindings::register_dense(m);
   bindings::register_dropout(m);

@@ -8,23 +8,6 @@
 namespace gradwell::bindings {
 namespace {
 
-// An array that a kernel changes: writable, contiguous, aligned.
-template <class T>
-py::array writable(const char* op, const char* name, const py::object& object, const char* first) {
-  py::array array = as_array(op, name, object);
-  check<TypeError>(py::isinstance<py::array_t<T>>(array), op, name, " has dtype ", dtype_of(array), " but ", first,
-                   " has ", dtype_name<T>, "; they must be the same");
-  const auto flags = array.attr("flags");
-  check(array.writeable(), op, name, " is read-only; needs an array that can be written");
-  check(py::cast<bool>(flags.attr("c_contiguous")) && py::cast<bool>(flags.attr("aligned")), op, name,
-        " is not contiguous or not aligned; needs a C-contiguous array");
-  return array;
-}
-
-bool overlap(const py::array& a, const py::array& b) {
-  return py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(a, b));
-}
-
 // `rule` names one of the optimisers; `step` is t, counted from 1.
 void update(const py::str& operation, const py::object& parameter, const py::object& gradient, const py::list& states,
             const py::dict& rule, Index step) {

@@ -59,9 +59,11 @@ from gradwell.time_record import TimeRecord
 from gradwell.training import fit
 
 if TYPE_CHECKING:
-    from gradwell import callbacks, datasets, doctor, initializers, reference, search, theory, watch
+    from gradwell import boltzmann, callbacks, datasets, doctor, initializers, reference, search, theory, watch
+    from gradwell.boltzmann import DBN, RBM
     from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
+    from gradwell.pretraining import pretrain
     from gradwell.runs import load_run, save_run
     from gradwell.storage import load
     from gradwell.theory import forecast
@@ -69,18 +71,33 @@ if TYPE_CHECKING:
 __version__ = build_info()["version"]
 
 _FROM = {
+    "DBN": "gradwell.boltzmann",
+    "RBM": "gradwell.boltzmann",
     "compare": "gradwell.doctor",
     "diagnose": "gradwell.doctor",
     "forecast": "gradwell.theory",
     "generate": "gradwell.generation",
     "load": "gradwell.storage",
     "load_run": "gradwell.runs",
+    "pretrain": "gradwell.pretraining",
     "save_run": "gradwell.runs",
     "treat": "gradwell.doctor",
 }
-_ON_DEMAND = ("datasets", "doctor", "experiments", "reference", "report", "search", "sklearn", "theory", "watch")
+_ON_DEMAND = (
+    "boltzmann",
+    "datasets",
+    "doctor",
+    "experiments",
+    "reference",
+    "report",
+    "search",
+    "sklearn",
+    "theory",
+    "watch",
+)
 
 __all__ = [
+    "DBN",
     "ELU",
     "GELU",
     "GRU",
@@ -88,6 +105,7 @@ __all__ = [
     "L1L2",
     "L2",
     "LSTM",
+    "RBM",
     "RNN",
     "SELU",
     "SGD",
@@ -128,6 +146,7 @@ __all__ = [
     "__version__",
     "adaptive_clip",
     "auto_clip",
+    "boltzmann",
     "build_info",
     "callbacks",
     "clip_by_layer_norm",
@@ -148,6 +167,7 @@ __all__ = [
     "load_run",
     "mlp",
     "num_threads",
+    "pretrain",
     "reference",
     "save_run",
     "schedules",

@@ -19,10 +19,15 @@ __all__: list[str] = [
     "activation_forward",
     "batchnorm_backward",
     "batchnorm_forward",
+    "boltzmann_conditional",
+    "boltzmann_free_energy",
+    "boltzmann_pseudo_likelihood",
+    "boltzmann_update",
     "build_info",
     "changes",
     "clip_adaptive",
     "clip_by_value",
+    "contrastive_steps",
     "dense_backward",
     "dense_forward",
     "dropout_forward",
@@ -234,10 +239,42 @@ def batchnorm_forward(
     activation: typing.Any,
     alpha: typing.Any,
 ) -> tuple[typing.Any, ...]: ...
+def boltzmann_conditional(
+    x: typing.Any,
+    weight: typing.Any,
+    bias: typing.Any,
+    transposed: bool,
+    kind: typing.Any,
+    seed: int,
+    step: int,
+    stream: int,
+    draw: bool,
+) -> tuple[typing.Any, ...]: ...
+def boltzmann_free_energy(
+    v: typing.Any, weight: typing.Any, visible_bias: typing.Any, hidden_bias: typing.Any, kind: typing.Any
+) -> numpy.typing.NDArray[typing.Any]: ...
+def boltzmann_pseudo_likelihood(
+    v: typing.Any, weight: typing.Any, visible_bias: typing.Any, hidden_bias: typing.Any
+) -> numpy.typing.NDArray[typing.Any]: ...
+def boltzmann_update(
+    v_data: typing.Any,
+    h_data: typing.Any,
+    v_model: typing.Any,
+    h_model: typing.Any,
+    velocity: typing.Any,
+    weight: typing.Any,
+    positive: float,
+    negative: float,
+    momentum: float,
+    decay: float,
+) -> None: ...
 def build_info() -> dict[str, typing.Any]: ...
 def changes(now: list[typing.Any], before: list[typing.Any]) -> numpy.typing.NDArray[numpy.float64]: ...
 def clip_adaptive(gradient: typing.Any, weight: typing.Any, ratio: typing.Any, floor: typing.Any) -> int: ...
 def clip_by_value(operation: str, gradient: typing.Any, limit: typing.Any) -> None: ...
+def contrastive_steps(
+    x: typing.Any, order: typing.Any, state: dict[str, typing.Any], plan: dict[str, typing.Any]
+) -> tuple[typing.Any, ...]: ...
 def dense_backward(
     dy: typing.Any,
     x: typing.Any,

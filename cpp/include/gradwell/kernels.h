@@ -7,6 +7,7 @@
 
 #include "gradwell/activation.h"
 #include "gradwell/batchnorm.h"
+#include "gradwell/boltzmann.h"
 #include "gradwell/clipping.h"
 #include "gradwell/convolution.h"
 #include "gradwell/dense.h"
@@ -26,6 +27,7 @@ template <class T>
 struct Kernels {
   ActivationKernels<T> activation;
   BatchNormKernels<T> batchnorm;
+  BoltzmannKernels<T> boltzmann;
   ClippingKernels<T> clipping;
   ConvolutionKernels<T> convolution;
   DenseKernels<T> dense;

@@ -11,6 +11,8 @@ ActivationKernels<T> activation_kernels();
 template <class T>
 BatchNormKernels<T> batchnorm_kernels();
 template <class T>
+BoltzmannKernels<T> boltzmann_kernels();
+template <class T>
 ClippingKernels<T> clipping_kernels();
 template <class T>
 ConvolutionKernels<T> convolution_kernels();

@@ -7,6 +7,7 @@ template <class T>
 void fill_table(Kernels<T>& table) {
   table.activation = activation_kernels<T>();
   table.batchnorm = batchnorm_kernels<T>();
+  table.boltzmann = boltzmann_kernels<T>();
   table.clipping = clipping_kernels<T>();
   table.convolution = convolution_kernels<T>();
   table.dense = dense_kernels<T>();

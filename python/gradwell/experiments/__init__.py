@@ -24,6 +24,8 @@ EXPERIMENTS: Final[dict[str, Entry]] = {
     "nielsen-depth": Entry("nielsen_depth", "validation accuracy with one to four hidden layers"),
     "neuron-chain": Entry("neuron_chain", "a gradient as a product, factor by factor, against backpropagation"),
     "sigmoid-rescue": Entry("sigmoid_rescue", "deep logistic networks, and the cures that make them learn"),
+    "pretraining-rescue": Entry("pretraining_rescue", "deep logistic networks, their layers pre-trained one by one"),
+    "dbn-mnist": Entry("dbn_mnist", "a deep belief net of 784-500-500-2000: its bound, its samples, its test error"),
     "batchnorm-explodes": Entry("batchnorm_explodes", "batch norm without skip connections lets the gradient explode"),
     "residual-depth": Entry("residual_depth", "20, 110 and 1001 layers: plain, residual and ReZero"),
     "ioffe-szegedy": Entry("ioffe_szegedy", "batch norm in a logistic network, as first published"),

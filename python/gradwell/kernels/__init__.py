@@ -14,6 +14,12 @@ from gradwell.kernels.activation import (
     prelu_forward,
 )
 from gradwell.kernels.batchnorm import batchnorm_backward, batchnorm_forward
+from gradwell.kernels.boltzmann import (
+    boltzmann_conditional,
+    boltzmann_free_energy,
+    boltzmann_pseudo_likelihood,
+    boltzmann_update,
+)
 from gradwell.kernels.clipping import clip_adaptive, clip_by_norm, clip_by_value, max_norm
 from gradwell.kernels.dense import dense_backward, dense_forward
 from gradwell.kernels.dropout import dropout_forward
@@ -64,6 +70,10 @@ __all__ = [
     "adam_update",
     "batchnorm_backward",
     "batchnorm_forward",
+    "boltzmann_conditional",
+    "boltzmann_free_energy",
+    "boltzmann_pseudo_likelihood",
+    "boltzmann_update",
     "clip_adaptive",
     "clip_by_norm",
     "clip_by_value",

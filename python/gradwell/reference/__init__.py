@@ -16,6 +16,14 @@ from gradwell.reference.activation import (
     prelu_forward,
 )
 from gradwell.reference.batchnorm import batchnorm_backward, batchnorm_forward
+from gradwell.reference.boltzmann import (
+    boltzmann_conditional,
+    boltzmann_free_energy,
+    boltzmann_log_partition,
+    boltzmann_pseudo_likelihood,
+    boltzmann_states,
+    boltzmann_update,
+)
 from gradwell.reference.clipping import clip_adaptive, clip_by_norm, clip_by_value, max_norm
 from gradwell.reference.dense import dense_backward, dense_forward
 from gradwell.reference.dropout import dropout_forward, philox
@@ -55,6 +63,12 @@ __all__ = [
     "adam_update",
     "batchnorm_backward",
     "batchnorm_forward",
+    "boltzmann_conditional",
+    "boltzmann_free_energy",
+    "boltzmann_log_partition",
+    "boltzmann_pseudo_likelihood",
+    "boltzmann_states",
+    "boltzmann_update",
     "clip_adaptive",
     "clip_by_norm",
     "clip_by_value",
