@@ -103,6 +103,27 @@ def test_a_loss_of_ones_own_needs_no_slope():
     assert found.reached and found.loss == 0.0
 
 
+def test_candidates_are_measured_on_one_thread_and_the_number_is_put_back():
+    before, seen = gw.num_threads(), []
+
+    def loss(outputs, y):
+        seen.append(gw.num_threads())
+        if len(seen) == 5:
+            raise ArithmeticError
+        return 1.0
+
+    try:
+        gw.set_num_threads(2)
+        run("random_guessing", loss=loss, trials=3)
+        assert gw.num_threads() == 2
+        with pytest.raises(ArithmeticError):
+            run("random_guessing", loss=loss, trials=3)
+        assert gw.num_threads() == 2
+    finally:
+        gw.set_num_threads(before)
+    assert seen == [1] * 5
+
+
 @pytest.mark.parametrize("crossover", ["uniform", "one_point", "none"])
 def test_the_elite_is_kept(crossover):
     found = run("genetic", crossover=crossover, generations=30, population=12, elite=1, mutation=2.0)

@@ -52,7 +52,7 @@ def random_guessing(
     batch_size
         Rows that go through the network at a time.
     jobs
-        Processes; the result does not depend on their number.
+        Processes, one thread each; the result does not depend on their number.
     seed
         Seed of all candidates.
     progress

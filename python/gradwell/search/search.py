@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwell._core import num_threads, set_num_threads
 from gradwell.checks import check_count, check_number
 from gradwell.interrupts import interrupts_deferred
 from gradwell.network import Network
@@ -77,6 +78,8 @@ def search(
         raise ValueError(f"[{method}] target_accuracy is {target_accuracy} but the loss counts no right answers")
     best, stopped = Best(), "finished"
     proposals = propose(judge)
+    threads = num_threads()
+    set_num_threads(1)  # a candidate's pass is short: cores are put to use by processes
     begun = time.perf_counter()
     bar = _bar(progress, generations, method)
     try:
@@ -100,6 +103,7 @@ def search(
         stopped = "interrupted"
     finally:
         seconds = time.perf_counter() - begun
+        set_num_threads(threads)
         bar.close()
     assert best.candidate is not None
     judge.put(best.candidate)
