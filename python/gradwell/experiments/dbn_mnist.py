@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZES: Final = (784, 500, 500, 2000)
-EPOCHS: Final = (12, 8, 12)
+EPOCHS: Final = (15, 10, 24)
 TOP_RATES: Final = (0.05, 0.02, 0.005)  # of the top machine, a third of its epochs each
-FINE_EPOCHS: Final = 15
+FINE_EPOCHS: Final = 20
 BATCH: Final = 100
 BOUNDED: Final = 1000  # test images that the bound is the mean over
 SAMPLES: Final = 100
