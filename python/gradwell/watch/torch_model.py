@@ -124,7 +124,8 @@ class TorchWatch(Watch):
         self._calls = Calls(library.Tensor, self._failed)
         self._on_forward: Any = self._calls
         if runs_compiled(model):  # what is compiled calls hooks, and does not look into them
-            self._on_forward = Hook(library.compiler.disable(self._calls.__call__))  # type: ignore[no-untyped-call]
+            disable: Any = library.compiler.disable
+            self._on_forward = Hook(disable(self._calls.__call__))
         self._windows: dict[str, Window] = {}
         self._updates = Updates()
         self._gradients: list[tuple[str, Any]] = []
