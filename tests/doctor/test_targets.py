@@ -42,3 +42,13 @@ def test_a_winner_is_better_than_a_blind_guess():
     treatment = gw.treat(net, (X, 1e7 * Y + 3e7), **settings)
     assert not np.isfinite(treatment.untreated.loss)
     assert treatment.winner is None or treatment.winner.loss <= 1.5 * treatment.blind
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error"])
+def test_a_blind_guess_knows_targets_in_any_form(loss):
+    net = gw.mlp([8, *[16] * 5, 4], activation="sigmoid", init="nielsen", seed=0)
+    labels = np.arange(400) % 4
+    few = {"steps": 10, "seeds": 1, "progress": False, "remedies": gw.doctor.remedies("lsuv")}
+    forms = (labels, labels.astype(np.uint8), labels.tolist(), np.eye(4)[labels], np.eye(4, dtype=int)[labels])
+    found = [gw.treat(net, (X, y), loss=loss, optimizer=gw.SGD(0.1), **few).blind for y in forms]
+    np.testing.assert_allclose(found, np.log(4) if loss == "softmax_cross_entropy" else 3 / 16, rtol=1e-5)

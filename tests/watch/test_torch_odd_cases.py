@@ -326,6 +326,16 @@ def test_gradients_made_within_a_step_are_measured():
     np.testing.assert_allclose(watch.record.update(), beside.record.update(), rtol=1e-6)
 
 
+def test_a_step_told_that_there_is_no_closure_is_a_plain_one():
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gw.watch.torch(model, optimizer) as watch:
+        for start in (0, 50):
+            loss_of(model, start).backward()
+        optimizer.step(closure=None)
+    assert (watch.record.get("error", "count")[:, 0] == 2 * 50 * 20).all()  # both passes
+
+
 def test_a_closed_watch_is_not_entered_again():
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)

@@ -232,7 +232,8 @@ def _compared(
         more = [next(others) for _ in made[1:]] if k < kept else []
         done.append(Trial(remedy, (outcome, *more), made[0].setup.drawn_anew))
     best = sorted(done[:kept], key=lambda trial: (trial.gone <= 0.5, trial.loss)) + done[kept:]
-    blind = blind_loss(settings["loss"], setup.y, setup.network.output_shape[-1])
+    targets = setup.network.targets("treat", "y", setup.y, len(setup.x), None)
+    blind = blind_loss(settings["loss"], targets, setup.network.output_shape[-1])
     result = Treatment(finding, untreated, (*best, *trials), setup.network.copy(), {}, blind)
     winner = result.winner
     chosen = applied(winner.remedy, setup, 0) if winner and winner.remedy else setup

@@ -185,7 +185,8 @@ class TorchWatch(Watch):
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if not self.recording:
             return
-        self._closure = bool(args[1:] or kwargs)  # its gradients come within the step
+        given = (*args[1:], *kwargs.values())
+        self._closure = any(callable(argument) for argument in given)  # its gradients come within the step
         if not self._closure:
             self._collect()
         if not self._by_hand:
