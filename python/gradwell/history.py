@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ class History:
         Steps whose update was left out because a value was not finite.
     seconds
         Time spent, validation included.
+    recording_seconds
+        How much longer recorded steps took than as many plain ones; NaN where there were not both.
     """
 
     def __init__(self, gradients: GradientRecord, parameters: Sequence[str] = ()):
@@ -50,6 +53,7 @@ class History:
         self.first_step = 0
         self.skipped: list[int] = []
         self.seconds = 0.0
+        self.recording_seconds = math.nan
         self._step_losses: list[Array] = []
         self._epoch_values: dict[str, list[float]] = {}
 
@@ -108,6 +112,7 @@ class History:
         about = {
             "stopped": self.stopped,
             "seconds": self.seconds,
+            "recording_seconds": None if math.isnan(self.recording_seconds) else self.recording_seconds,
             "first_step": self.first_step,
             "parameters": self.clipping.parameters,
             "epochs": list(self._epoch_values),
@@ -138,6 +143,8 @@ class History:
             history.fault.history = history
         history.stopped = part(description, "stopped", str)
         history.seconds = float(part(description, "seconds", float))
+        recording = part(description, "recording_seconds", float, None)
+        history.recording_seconds = math.nan if recording is None else recording
         history.first_step = part(description, "first_step", int)
         history.skipped = array_part(arrays, "skipped", "int64", (None,)).tolist()
         losses = array_part(arrays, "step_loss", "float64", (None,))

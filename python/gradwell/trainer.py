@@ -87,6 +87,7 @@ class Trainer:
         self.history = History(GradientRecord.of(network), names)
         self.step = 0
         self.step_seconds = 0.0
+        self._timed = {kind: np.zeros(2) for kind in ("plain", "recorded")}  # steps and seconds
         self.schedule_state: dict[str, Any] = {}
         self._metrics: dict[str, float] = {}  # of the last epoch
         self._order: tuple[int, Array] = (-1, np.zeros(0, np.int64))
@@ -184,6 +185,11 @@ class Trainer:
         self.history.gradients.append(result["record"])
         self.history.add_steps(losses)
         self.history.clipping.append(self.step, result["clips"])
+        for kind in self._timed:
+            self._timed[kind] += result[f"{kind}_steps"], result[f"{kind}_seconds"]
+        (plain, seconds), (recorded, slower) = self._timed.values()
+        if plain and recorded:
+            self.history.recording_seconds = max(float(slower - recorded * seconds / plain), 0.0)
         self._epoch_correct += result["correct"]
         self._epoch_samples += result["samples"]
         self._epoch_sum += float(losses @ result["counts"])

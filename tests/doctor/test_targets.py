@@ -52,3 +52,18 @@ def test_a_blind_guess_knows_targets_in_any_form(loss):
     forms = (labels, labels.astype(np.uint8), labels.tolist(), np.eye(4)[labels], np.eye(4, dtype=int)[labels])
     found = [gw.treat(net, (X, y), loss=loss, optimizer=gw.SGD(0.1), **few).blind for y in forms]
     np.testing.assert_allclose(found, np.log(4) if loss == "softmax_cross_entropy" else 3 / 16, rtol=1e-5)
+
+
+def test_a_plateau_is_a_note_and_learning_on_is_none():
+    x = RNG.normal(size=(800, 8)).astype(np.float32)
+    noisy = np.where(RNG.random(800) < 0.6, RNG.integers(0, 3, 800), np.digitize(x[:, 0], [-0.5, 0.5]))
+    settings = {"loss": "softmax_cross_entropy", "batch_size": 400, "progress": False}
+
+    def trained(rate, epochs):
+        net = gw.mlp([8, 3], seed=0)
+        return gw.diagnose(gw.fit(net, (x, noisy), optimizer=gw.SGD(rate), epochs=epochs, **settings))
+
+    standing = trained(1.0, 300)
+    assert standing["loss_dynamics"].severity == "note"
+    assert "has stood at" in standing["loss_dynamics"].text
+    assert trained(0.02, 60).verdicts["loss_dynamics"] == "clear"

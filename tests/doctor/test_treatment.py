@@ -1,12 +1,14 @@
 """`treat`: what helps is found by trial, and holds on seeds that no trial saw."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import gradwell as gw
 from gradwell import doctor
+from gradwell.doctor import Outcome
 from gradwell.doctor.changes import REBUILDINGS
 
 X, Y = gw.datasets.digits()
@@ -127,3 +129,33 @@ def test_weights_are_carried_over_where_they_fit():
         theirs = [v for k, v in changed.network.parameters.items() if k.endswith("weight")]
         for one, other in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_sequences_of_lengths_are_treated():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 60, 2)).astype(np.float32)
+    lengths = rng.integers(40, 61, 200)
+    y = x[:, 0, :1]  # what the first step was
+    net = gw.Network([gw.RNN(16), gw.Dense(1)], (60, 2), seed=0)
+    settings = {"loss": "mean_squared_error", "optimizer": gw.SGD(1e-9), "steps": 120, "seeds": 1, "progress": False}
+    cure = gw.treat(net, (x, y, lengths), **settings)
+    assert cure.blind is None
+    assert cure.trials
+    assert all(trial.outcomes or trial.skipped for trial in cure.trials)
+    with pytest.raises(ValueError, match="lengths"):
+        gw.treat(net, (x, y, lengths[:-1]), **settings)
+
+
+def test_a_winner_must_beat_a_blind_guess_whatever_the_untreated_came_to():
+    cure = gw.treat(
+        gw.mlp([64, *[30] * 5, 10], activation="sigmoid", init="nielsen", seed=0),
+        (X, Y),
+        loss="softmax_cross_entropy",
+        optimizer=gw.SGD(0.1),
+        seeds=1,
+        steps=60,
+        progress=False,
+    )
+    assert cure.winner is not None
+    assert replace(cure, untreated=replace(cure.untreated, outcomes=(Outcome(False, 1e9),))).winner is not None
+    assert replace(cure, blind=cure.winner.loss / 2).winner is None

@@ -170,6 +170,16 @@ def test_auto_always_has_the_first_steps_and_the_last_and_keeps_to_its_budget():
     assert history.gradients.steps[-1] == 49
 
 
+def test_what_recording_costs_is_known_where_there_were_plain_steps_too(case):
+    net, x, y = case
+    settings = {"loss": "softmax_cross_entropy", "optimizer": gw.SGD(0.1), "epochs": 30, "batch_size": 2}
+    history = gw.fit(net, (x, y), **settings)
+    assert 0 <= history.recording_seconds < history.seconds
+    assert np.isnan(gw.fit(net, (x, y), **settings, stats=True).recording_seconds)
+    again = gw.History.from_arrays(*history.to_arrays())
+    assert again.recording_seconds == history.recording_seconds
+
+
 def test_the_record_goes_to_json(case):
     net, x, y = case
     history = gw.fit(net, (x, y), loss="softmax_cross_entropy", optimizer=gw.SGD(0.1), epochs=2, stats=True)

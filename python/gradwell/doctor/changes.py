@@ -34,6 +34,13 @@ class Setup:
     clip: Clip | None
     drawn_anew: bool = False
     """Whether the weights are not those that were there."""
+    lengths: Array | None = None
+    """Of the sequences."""
+
+    @property
+    def data(self) -> tuple[Array, ...]:
+        """What `fit` trains on."""
+        return (self.x, self.y) if self.lengths is None else (self.x, self.y, self.lengths)
 
 
 class NotApplicableError(ValueError):

@@ -25,6 +25,8 @@ from gradwell.nonfinite import NonFiniteError
 from gradwell.optimizers import Optimizer
 from gradwell.training import fit
 
+LET_PASS, NEAR_BLIND = 1.05, 1.5  # of the untreated loss, and of a blind guess's
+
 
 class NothingToTreatError(ValueError):
     """The doctor found nothing wrong."""
@@ -59,14 +61,12 @@ class Treatment:
 
     @property
     def winner(self) -> Trial | None:
-        """The best remedy that made the finding vanish in most seeds without a higher loss; None where none did.
+        """The best remedy that made the finding vanish in most seeds; None where none did.
 
-        Where the untreated loss is not finite, a loss of up to 1.5 blind guesses is let pass.
+        Its loss is at most 1.05 times that of the untreated network, and 1.5 times that of a blind guess.
         """
         first = self.trials[0] if self.trials else None
-        most = self.untreated.loss * 1.05
-        if not math.isfinite(most) and self.blind is not None:
-            most = 1.5 * self.blind
+        most = min(self.untreated.loss * LET_PASS, math.inf if self.blind is None else self.blind * NEAR_BLIND)
         return first if first is not None and first.gone > 0.5 and first.loss <= most else None
 
     @property
@@ -127,12 +127,13 @@ def treat(
     """Try each remedy against a finding, from the same weights and on the same batches, and say what helped.
 
     Every remedy is first trained for one seed; the better half (finding gone, then loss) goes on to the others. A
-    remedy helps where the finding is gone in most seeds and the loss is not higher than untreated.
+    remedy helps where the finding is gone in most seeds and the loss is not higher than untreated, nor far
+    above that of a blind guess.
 
     Parameters
     ----------
     network, data
-        The network, which stays as it is, and (x, y).
+        The network, which stays as it is, and (x, y), or (x, y, lengths) of sequences.
     loss, optimizer, batch_size, clip
         As in `fit`.
     rule
@@ -164,8 +165,8 @@ def treat(
         check_count("treat", name, count)
     if not isinstance(network, Network):
         raise TypeError(f"[treat] network is of type {type(network).__name__}; needs a gradwell.Network")
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError("[treat] data is no pair; needs (x, y)")
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise TypeError("[treat] data is no pair; needs (x, y), or (x, y, lengths)")
     if remedies is not None and (
         not isinstance(remedies, Sequence) or any(not isinstance(remedy, Remedy) for remedy in remedies)
     ):
@@ -173,7 +174,8 @@ def treat(
     x, y = np.asarray(data[0]), np.asarray(data[1])
     per_epoch = -(-len(x) // batch_size)
     settings = {"loss": loss, "batch_size": batch_size, "epochs": -(-steps // max(per_epoch, 1)), "max_steps": steps}
-    setup = Setup(network, x, y, optimizer, clip)
+    lengths = np.asarray(data[2]) if len(data) == 3 and data[2] is not None else None
+    setup = Setup(network, x, y, optimizer, clip, lengths=lengths)
     found = _examined(setup, settings)
     finding = _chosen(found, rule)
     tried = list(remedies) if remedies is not None else _offered(found, finding)
@@ -189,7 +191,7 @@ def _examined(setup: Setup, settings: dict[str, Any]) -> Diagnosis:
     network = setup.network.copy()
     network.training_state = None
     try:
-        return diagnose(fit(network, (setup.x, setup.y), stats=True, progress=False, **given))
+        return diagnose(fit(network, setup.data, stats=True, progress=False, **given))
     except NonFiniteError as error:
         return diagnose(error)
 
@@ -232,8 +234,8 @@ def _compared(
         more = [next(others) for _ in made[1:]] if k < kept else []
         done.append(Trial(remedy, (outcome, *more), made[0].setup.drawn_anew))
     best = sorted(done[:kept], key=lambda trial: (trial.gone <= 0.5, trial.loss)) + done[kept:]
-    targets = setup.network.targets("treat", "y", setup.y, len(setup.x), None)
-    blind = blind_loss(settings["loss"], targets, setup.network.output_shape[-1])
+    targets = setup.network.targets("treat", "y", setup.y, len(setup.x), setup.lengths)
+    blind = None if setup.lengths is not None else blind_loss(settings["loss"], targets, setup.network.output_shape[-1])
     result = Treatment(finding, untreated, (*best, *trials), setup.network.copy(), {}, blind)
     winner = result.winner
     chosen = applied(winner.remedy, setup, 0) if winner and winner.remedy else setup

@@ -100,10 +100,9 @@ class Job:
         network = self.setup.network.copy()
         network.training_state = None
         network.forget_optimizer()
-        data = (self.setup.x, self.setup.y)
         given: dict[str, Any] = {"optimizer": self.setup.optimizer, "clip": self.setup.clip, **self.settings}
         try:
-            history = fit(network, data, stats=True, progress=False, **given)
+            history = fit(network, self.setup.data, stats=True, progress=False, **given)
         except NonFiniteError:
             return Outcome(False, float("inf"))
         losses = history.step_loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ def html(what: Any, *, network: Any = None, treatment: Any = None, title: str | 
     TypeError, ValueError
         Something else; an error without a history.
     ImportError
-        jinja2 is not installed; the message says how to get it.
+        jinja2 or pillow is not installed; the message says how to get it.
 
     Examples
     --------
@@ -77,6 +78,8 @@ def html(what: Any, *, network: Any = None, treatment: Any = None, title: str | 
         from markupsafe import Markup
     except ImportError as error:
         raise ImportError('pages need jinja2: pip install "gradwell[report]"') from error
+    if find_spec("PIL") is None:
+        raise ImportError('pages need pillow: pip install "gradwell[report]"')
     if title is not None and not isinstance(title, str):
         raise TypeError(f"[report] title is of type {type(title).__name__}; needs a text")
     subject = subject_of(what, network, treatment)

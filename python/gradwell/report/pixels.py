@@ -1,10 +1,9 @@
-"""PNG pictures of small tables of colours, without an imaging library."""
+"""PNG pictures of small tables of colours."""
 
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 from typing import Any
 
 import numpy as np
@@ -39,26 +38,15 @@ def png(indices: Array, palette: Array) -> bytes:
         raise ValueError(f"[png] palette has shape {palette.shape}; needs (colours, 4), at most 256 colours")
     if indices.min() < 0 or indices.max() >= len(palette):
         raise ValueError(f"[png] indices go from {indices.min()} to {indices.max()}; needs 0 to {len(palette) - 1}")
-    rows, columns = indices.shape
-    colours = palette.astype(np.uint8)
-    lines = np.zeros((rows, columns + 1), np.uint8)  # each line begins with its filter, 0: none
-    lines[:, 1:] = indices
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", colours[:, :3].tobytes()),
-            _chunk(b"tRNS", colours[:, 3].tobytes()),
-            _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    from PIL import Image
+
+    picture = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    picture.putpalette(palette.astype(np.uint8).tobytes(), "RGBA")
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def data_uri(picture: bytes) -> str:
     """Return a PNG as an address that holds the picture itself."""
     return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ class Subject:
     steps: int | None = None
     """How many steps were trained; None where that is not known."""
     seconds: float | None = None
+    recording_seconds: float = math.nan
+    """Of them, for recording; NaN where that was not measured."""
     stopped: str | None = None
     skipped: tuple[int, ...] = ()
     faults: tuple[str, ...] = ()
@@ -87,6 +90,7 @@ def _of_history(
         facts=history.facts,
         steps=len(history.step_loss),
         seconds=history.seconds,
+        recording_seconds=history.recording_seconds,
         stopped=history.stopped,
         skipped=tuple(history.skipped),
         network=network,

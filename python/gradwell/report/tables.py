@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from collections.abc import Sequence
@@ -144,7 +145,10 @@ def cost_facts(subject: Subject) -> list[tuple[str, str]]:
     if subject.seconds is not None:
         each = f", {subject.seconds / subject.steps * 1e6:,.0f} µs a step" if subject.steps else ""
         found.append(("time of training, recording and validation", f"{subject.seconds:.3g} s{each}"))
-    found.append(("time of recording alone", "not measured"))
+    spent = "not measured: there were not both recorded and plain steps"
+    if subject.seconds and math.isfinite(subject.recording_seconds):
+        spent = f"{subject.recording_seconds:.3g} s ({subject.recording_seconds / subject.seconds:.1%} of it)"
+    found.append(("time of recording alone", spent))
     found += [("fault while measuring", fault) for fault in subject.faults[:5]]
     return found
 

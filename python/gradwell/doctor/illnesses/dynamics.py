@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradwell.doctor.case import Case
 from gradwell.doctor.finding import Finding
@@ -14,14 +16,15 @@ from gradwell.doctor.remedies import remedies
 PARTS = 20
 ENOUGH = 100
 DIVERGED, JUMPED = 2.0, 3.0
+PLATEAU = 0.5  # of a blind guess's loss
 
 
 @rule
 class LossDynamics(Rule):
     """By twentieths of at least 100 steps: a last loss twice the best is divergence.
 
-    A loss that jumps to three times the first and comes back below its start is a catapult (Lewkowycz et al., 2020): a
-    note.
+    A loss that jumps to three times the first and comes back below its start is a catapult (Lewkowycz et al., 2020),
+    and one that stands still over the last half, above half of a blind guess's, a plateau: notes.
     """
 
     name = "loss_dynamics"
@@ -57,3 +60,13 @@ class LossDynamics(Rule):
         elif parts[top] > JUMPED * parts[0] and top > 0 and last < parts[0]:
             text = f"The loss jumped to {parts[top]:.3g} and came back: a catapult."
             yield Finding(self.name, "note", text, None, (), (begins[top], begins[top + 1] - 1), "rate", evidence)
+        elif _stands_still(parts[PARTS // 2 :], spread, blind) and last > PLATEAU * blind:
+            text = f"The loss has stood at {last:.3g} for the last half of the steps."
+            yield Finding(self.name, "note", text, None, (), (begins[PARTS // 2], size - 1), None, evidence)
+
+
+def _stands_still(parts: NDArray[np.float64], spread: float, blind: float) -> bool:
+    """Say whether the second half of some parts is no lower than the first, but for what chance and 1 % explain."""
+    first, second = np.split(parts, 2)
+    fallen = float(first.mean() - second.mean())
+    return abs(fallen) < max(2 * spread * math.sqrt(2 / len(first)), 0.01 * blind)
