@@ -16,7 +16,7 @@ from gradwell.doctor.remedies import remedies
 PARTS = 20
 ENOUGH = 100
 DIVERGED, JUMPED = 2.0, 3.0
-PLATEAU = 0.5  # of a blind guess's loss
+PLATEAU = 0.5, 0.95  # of a blind guess's loss: above, nothing was learnt, and the rule of that name says so
 
 
 @rule
@@ -24,7 +24,7 @@ class LossDynamics(Rule):
     """By twentieths of at least 100 steps: a last loss twice the best is divergence.
 
     A loss that jumps to three times the first and comes back below its start is a catapult (Lewkowycz et al., 2020),
-    and one that stands still over the last half, above half of a blind guess's, a plateau: notes.
+    and one that stands still over the last half, at 0.5 to 0.95 of a blind guess's, a plateau: notes.
     """
 
     name = "loss_dynamics"
@@ -60,7 +60,7 @@ class LossDynamics(Rule):
         elif parts[top] > JUMPED * parts[0] and top > 0 and last < parts[0]:
             text = f"The loss jumped to {parts[top]:.3g} and came back: a catapult."
             yield Finding(self.name, "note", text, None, (), (begins[top], begins[top + 1] - 1), "rate", evidence)
-        elif _stands_still(parts[PARTS // 2 :], spread, blind) and last > PLATEAU * blind:
+        elif _stands_still(parts[PARTS // 2 :], spread, blind) and PLATEAU[0] < last / blind < PLATEAU[1]:
             text = f"The loss has stood at {last:.3g} for the last half of the steps."
             yield Finding(self.name, "note", text, None, (), (begins[PARTS // 2], size - 1), None, evidence)
 
