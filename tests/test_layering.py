@@ -61,8 +61,9 @@ KERNEL_FAMILY = 2
 INCLUDES = {
     "cpp/include/gradwell": r"gradwell/.*",
     "cpp/src/core": r"(gradwell|core)/.*",
-    "cpp/src/cpu": r"(gradwell|cpu)/.*|core/denormals\.h",
-    "cpp/src/cuda": r"(gradwell|cuda)/.*",
+    "cpp/src/cpu": r"(gradwell|cpu|elementwise)/.*|core/denormals\.h",
+    "cpp/src/elementwise": r"(gradwell|elementwise)/.*|(cpu/simd|cuda/lane)\.h",
+    "cpp/src/cuda": r"(gradwell|cuda|elementwise)/.*",
     "cpp/src/layers": r"(gradwell|layers)/.*|recorder\.h",
     "cpp/src": r"(gradwell|core|layers)/.*|[^/]+\.h",
     "cpp/bindings": r"(gradwell|core)/.*|[^/]+\.h",

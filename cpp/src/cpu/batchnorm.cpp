@@ -2,10 +2,10 @@
 
 #include <cstdint>
 
-#include "cpu/activation_functors.h"
 #include "cpu/columns.h"
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "elementwise/activation_functors.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

@@ -4,9 +4,9 @@
 // but the last tile's width are multiples of 4, so a tile draws for itself alone.
 #pragma once
 
-#include "cpu/math.h"
 #include "cpu/pack.h"
-#include "cpu/philox.h"
+#include "elementwise/math.h"
+#include "elementwise/philox.h"
 #include "gradwell/boltzmann.h"
 
 namespace gradwell {

@@ -2,7 +2,7 @@
 
 #include "cpu/level.h"
 #include "cpu/parallel.h"
-#include "cpu/philox.h"
+#include "elementwise/philox.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

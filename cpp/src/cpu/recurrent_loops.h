@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "cpu/columns.h"
-#include "cpu/recurrent_cells.h"
 #include "cpu/recurrent_tile.h"
 #include "cpu/squares.h"
+#include "elementwise/recurrent_cells.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

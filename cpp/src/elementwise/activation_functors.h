@@ -1,8 +1,8 @@
 // One functor an activation: value and derivative from x, derivative from y = f(x), and sup |f'|.
-// Formulas and sources: gradwell/activation.h. Private to cpp/src/cpu.
+// Formulas and sources: gradwell/activation.h. Shared by the levels of cpp/src/cpu and by cpp/src/cuda.
 #pragma once
 
-#include "cpu/math.h"
+#include "elementwise/math.h"
 #include "gradwell/activation.h"
 
 namespace gradwell {
@@ -10,73 +10,77 @@ namespace GRADWELL_LEVEL {
 
 template <class T>
 struct Identity {
-  Pack<T> value(Pack<T> x) const { return x; }
-  Pack<T> derivative(Pack<T>) const { return broadcast(T(1)); }
-  Pack<T> from_output(Pack<T>) const { return broadcast(T(1)); }
-  T steepest() const { return 1; }
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return x; }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T>) const { return broadcast(T(1)); }
+  GRADWELL_MEMBER Pack<T> from_output(Pack<T>) const { return broadcast(T(1)); }
+  GRADWELL_BOTH T steepest() const { return 1; }
 };
 
 template <class T>
 struct Sigmoid {
-  Pack<T> value(Pack<T> x) const { return sigmoid<T>(x); }
-  Pack<T> derivative(Pack<T> x) const { return sigmoid_derivative<T>(x); }
-  Pack<T> from_output(Pack<T> y) const { return y * (T(1) - y); }
-  T steepest() const { return T(0.25); }
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return sigmoid<T>(x); }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const { return sigmoid_derivative<T>(x); }
+  GRADWELL_MEMBER Pack<T> from_output(Pack<T> y) const { return y * (T(1) - y); }
+  GRADWELL_BOTH T steepest() const { return T(0.25); }
 };
 
 template <class T>
 struct Tanh {
-  Pack<T> value(Pack<T> x) const { return tanh<T>(x); }
-  Pack<T> derivative(Pack<T> x) const { return T(4) * sigmoid_derivative<T>(x + x); }
-  Pack<T> from_output(Pack<T> y) const { return (T(1) - y) * (T(1) + y); }
-  T steepest() const { return 1; }
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return tanh<T>(x); }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const { return T(4) * sigmoid_derivative<T>(x + x); }
+  GRADWELL_MEMBER Pack<T> from_output(Pack<T> y) const { return (T(1) - y) * (T(1) + y); }
+  GRADWELL_BOTH T steepest() const { return 1; }
 };
 
 // relu is leaky_relu with slope 0, and both keep a NaN: x * (x > 0 ? 1 : slope).
 template <class T>
 struct LeakyRelu {
   T slope;
-  Pack<T> value(Pack<T> x) const { return x > T(0) ? x : slope_times(x); }
-  Pack<T> derivative(Pack<T> x) const { return x > T(0) ? broadcast(T(1)) : (x <= T(0) ? broadcast(slope) : x); }
-  Pack<T> from_output(Pack<T> y) const { return derivative(y); }
-  T steepest() const { return slope > 1 ? slope : T(1); }
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return x > T(0) ? x : slope_times(x); }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const {
+    return x > T(0) ? broadcast(T(1)) : (x <= T(0) ? broadcast(slope) : x);
+  }
+  GRADWELL_MEMBER Pack<T> from_output(Pack<T> y) const { return derivative(y); }
+  GRADWELL_BOTH T steepest() const { return slope > 1 ? slope : T(1); }
 
  private:
   // 0 * -infinity would be NaN.
-  Pack<T> slope_times(Pack<T> x) const { return slope == 0 ? (x <= T(0) ? Pack<T>{} : x) : x * slope; }
+  GRADWELL_MEMBER Pack<T> slope_times(Pack<T> x) const { return slope == 0 ? (x <= T(0) ? Pack<T>{} : x) : x * slope; }
 };
 
 template <class T>
 struct Elu {
   T scale;  // of both branches: 1 for elu
   T alpha;
-  Pack<T> value(Pack<T> x) const {
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const {
     const Pack<T> negative = (scale * alpha) * expm1_negative<T>(x > T(0) ? Pack<T>{} : x);
     return x > T(0) ? scale * x : negative;
   }
-  Pack<T> derivative(Pack<T> x) const {
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const {
     return x > T(0) ? broadcast(scale) : (scale * alpha) * exp<T>(x > T(0) ? Pack<T>{} : x);
   }
-  Pack<T> from_output(Pack<T> y) const { return y > T(0) ? broadcast(scale) : y + scale * alpha; }
-  T steepest() const { return alpha > 1 ? scale * alpha : scale; }
+  GRADWELL_MEMBER Pack<T> from_output(Pack<T> y) const { return y > T(0) ? broadcast(scale) : y + scale * alpha; }
+  GRADWELL_BOTH T steepest() const { return alpha > 1 ? scale * alpha : scale; }
 };
 
 template <class T>
 struct Softplus {
-  Pack<T> value(Pack<T> x) const { return softplus<T>(x); }
-  Pack<T> derivative(Pack<T> x) const { return sigmoid<T>(x); }
-  T steepest() const { return 1; }
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return softplus<T>(x); }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const { return sigmoid<T>(x); }
+  GRADWELL_BOTH T steepest() const { return 1; }
 };
 
 template <class T>
 struct Silu {
-  Pack<T> value(Pack<T> x) const { return (x > T(0) ? x : bounded(x)) * sigmoid<T>(x); }
-  Pack<T> derivative(Pack<T> x) const { return fma(bounded(x), sigmoid_derivative<T>(x), sigmoid<T>(x)); }
-  T steepest() const { return T(1.0998393194985); }  // at x = 2.3994
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const { return (x > T(0) ? x : bounded(x)) * sigmoid<T>(x); }
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const {
+    return fma(bounded(x), sigmoid_derivative<T>(x), sigmoid<T>(x));
+  }
+  GRADWELL_BOTH T steepest() const { return T(1.0998393194985); }  // at x = 2.3994
 
  private:
   // Beyond 1000 the tails are 0: no 0 * infinity.
-  static Pack<T> bounded(Pack<T> x) {
+  static GRADWELL_MEMBER Pack<T> bounded(Pack<T> x) {
     const Pack<T> low = x < T(-1000) ? broadcast(T(-1000)) : x;
     return low > T(1000) ? broadcast(T(1000)) : low;
   }
@@ -84,21 +88,22 @@ struct Silu {
 
 template <class T>
 struct Gelu {
-  Pack<T> value(Pack<T> x) const {
+  GRADWELL_MEMBER Pack<T> value(Pack<T> x) const {
     const auto n = normal_tail<T>(x);
     return x > T(0) ? x - n.t * (n.bell * n.mills) : -(n.t * n.mills) * n.bell;
   }
-  Pack<T> derivative(Pack<T> x) const {  // Phi(x) + x phi(x), with phi(x) = bell / sqrt(2 pi)
+  GRADWELL_MEMBER Pack<T> derivative(Pack<T> x) const {  // Phi(x) + x phi(x), with phi(x) = bell / sqrt(2 pi)
     const auto n = normal_tail<T>(x);
     const Pack<T> side = n.bell * (n.t * T(0.3989422804014327) - n.mills);
     return x > T(0) ? side + T(1) : -side;
   }
-  T steepest() const { return T(1.1289041451978); }  // at x = sqrt 2
+  GRADWELL_BOTH T steepest() const { return T(1.1289041451978); }  // at x = sqrt 2
 };
 
 // Calls body with the functor of `activation`.
+GRADWELL_ANY_CALLER
 template <class T, class Body>
-GRADWELL_INLINE void with_functor(Activation activation, Body&& body) {
+GRADWELL_BOTH static inline void with_functor(Activation activation, Body&& body) {
   switch (activation.kind) {
     case ActivationKind::identity:
       return body(Identity<T>{});

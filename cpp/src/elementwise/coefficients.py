@@ -1,6 +1,6 @@
 """Write coefficients.h: the polynomials of math.h, as Chebyshev interpolants computed in 60 digits.
 
-Run it as `python cpp/src/cpu/coefficients.py`; it needs mpmath. A Chebyshev interpolant is within a factor
+Run it as `python cpp/src/elementwise/coefficients.py`; it needs mpmath. A Chebyshev interpolant is within a factor
 of two of the best polynomial of its degree, and one more degree buys more than that back.
 """
 
@@ -47,7 +47,7 @@ def row(name, coefficients, suffix):
     """One array definition."""
     numbers = ", ".join(mp.nstr(c, 19 if not suffix else 11) + suffix for c in coefficients)
     kind = "float" if suffix else "double"
-    return f"static constexpr {kind} {name}_{kind}[] = {{{numbers}}};\n"
+    return f"GRADWELL_TABLE {kind} {name}_{kind}[] = {{{numbers}}};\n"
 
 
 POLYNOMIALS = [  # name, function, interval, degree in float, degree in double
@@ -60,7 +60,7 @@ POLYNOMIALS = [  # name, function, interval, degree in float, degree in double
 
 def main():
     """Write the header beside this file."""
-    lines = ["// Made by coefficients.py, lowest power first; do not edit.\n", "#pragma once\n\n"]
+    lines = ["// Made by coefficients.py, lowest power first; do not edit.\n", "#pragma once\n\n", '#include "elementwise/lanes.h"\n\n']
     lines.append("namespace gradwell {\nnamespace GRADWELL_LEVEL {\n\n")
     for name, function, (low, high), degree_float, degree_double in POLYNOMIALS:
         lines.append(row(name, interpolate(function, low, high, degree_float), "f"))

@@ -1,11 +1,10 @@
-// exp, log, tanh, sigmoid and their relatives on one vector. Private to cpp/src/cpu.
+// exp, log, tanh, sigmoid and their relatives on one vector. Shared by the levels of cpp/src/cpu and by cpp/src/cuda.
 //
 // Each is argument reduction, a polynomial of coefficients.h, and the way back; none branches, none calls
 // libm. NaN goes in and comes out; infinities give the limits.
 #pragma once
 
-#include "cpu/coefficients.h"
-#include "cpu/simd.h"
+#include "elementwise/coefficients.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -39,7 +38,7 @@ struct Constants<double> {
 template <class T, int N>
 GRADWELL_INLINE Pack<T> polynomial(Pack<T> x, const T (&c)[N]) {
   Pack<T> sum = broadcast(c[N - 1]);
-#pragma GCC unroll 32
+  GRADWELL_UNROLL
   for (int i = N - 2; i >= 0; --i) sum = fma(sum, x, broadcast(c[i]));
   return sum;
 }
@@ -80,7 +79,7 @@ GRADWELL_INLINE Pack<T> power_of_two(Bits<T> n) {
 }
 
 // x 2^n, rounded once, also where the result is denormal.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !defined(GRADWELL_ONE_LANE)
 GRADWELL_INLINE Pack<float> scaled(Pack<float> x, Bits<float> n) {
   return _mm512_maskz_scalef_ps(0xffff, x, __builtin_convertvector(n, Pack<float>));
 }
@@ -124,7 +123,7 @@ GRADWELL_INLINE Pack<T> log(Pack<T> x) {
   const Bits<T> bits = bits_of(magnitude<T>(scaled));  // without the sign, so that nothing below overflows
   const Bits<T> exponent = (bits - C::sqrt_half_bits) >> Simd<T>::mantissa_bits;
   const Pack<T> f = from_bits(bits - (exponent << Simd<T>::mantissa_bits)) - T(1);
-  const Pack<T> k = __builtin_convertvector(exponent, Pack<T>) - (denormal ? broadcast(T(24)) : Pack<T>{});
+  const Pack<T> k = numbers_of<T>(exponent) - (denormal ? broadcast(T(24)) : Pack<T>{});
   const Pack<T> s = f / (f + T(2));
   const Pack<T> z = s * s;
   const Pack<T> half_square = f * f * T(0.5);

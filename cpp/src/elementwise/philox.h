@@ -1,10 +1,11 @@
-// Philox 4x32-10: ten rounds turn a counter of 128 bits and a key of 64 into 128 random bits. Private to cpp/src/cpu.
-// J. Salmon, M. Moraes, R. Dror, D. Shaw (2011), Parallel random numbers: as easy as 1, 2, 3.
+// Philox 4x32-10: ten rounds turn a counter of 128 bits and a key of 64 into 128 random bits. Shared by the levels of
+// cpp/src/cpu and by cpp/src/cuda. J. Salmon, M. Moraes, R. Dror, D. Shaw (2011), Parallel random numbers: as easy as
+// 1, 2, 3.
 #pragma once
 
 #include <cstdint>
 
-#include "cpu/simd.h"
+#include "elementwise/lanes.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -16,7 +17,7 @@ struct Random4 {
 GRADWELL_INLINE Random4 philox(Random4 counter, std::uint32_t key0, std::uint32_t key1) {
   constexpr std::uint64_t multiplier0 = 0xD2511F53u, multiplier1 = 0xCD9E8D57u;
   constexpr std::uint32_t weyl0 = 0x9E3779B9u, weyl1 = 0xBB67AE85u;
-#pragma GCC unroll 10
+  GRADWELL_UNROLL
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = multiplier0 * counter.word[0], b = multiplier1 * counter.word[2];
     counter = {{static_cast<std::uint32_t>(b >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(b),

@@ -1,8 +1,8 @@
 // One functor an optimiser: the parameter after a step, from parameter, gradient and state. Formulas and sources:
-// gradwell/optimizers.h. Private to cpp/src/cpu.
+// gradwell/optimizers.h. Shared by the levels of cpp/src/cpu and by cpp/src/cuda.
 #pragma once
 
-#include "cpu/sgd_rule.h"
+#include "elementwise/sgd_rule.h"
 #include "gradwell/optimizers.h"
 
 namespace gradwell {
@@ -13,7 +13,7 @@ template <class T>
 struct Prepared {
   T scale, limit, l2, l1, keep, rate;
   bool clamped;
-  explicit Prepared(const StepRule& r)
+  GRADWELL_BOTH explicit Prepared(const StepRule& r)
       : scale(static_cast<T>(r.scale)),
         limit(static_cast<T>(r.limit)),
         l2(static_cast<T>(r.l2)),
@@ -21,11 +21,11 @@ struct Prepared {
         keep(static_cast<T>(1.0 - r.learning_rate * r.weight_decay)),
         rate(static_cast<T>(-r.learning_rate)),
         clamped(r.limit < static_cast<double>(__builtin_inf())) {}
-  Pack<T> scaled(Pack<T> g) const {
+  GRADWELL_MEMBER Pack<T> scaled(Pack<T> g) const {
     g = g * scale;
     return clamped ? at_least<T>(at_most<T>(g, limit), -limit) : g;
   }
-  Pack<T> gradient(Pack<T> p, Pack<T> g) const {
+  GRADWELL_MEMBER Pack<T> gradient(Pack<T> p, Pack<T> g) const {
     g = scaled(g);
     if (l2 != T(0)) g = fma(broadcast(l2), p, g);
     if (l1 != T(0)) g = g + (p > T(0) ? broadcast(l1) : (p < T(0) ? broadcast(-l1) : Pack<T>{}));
@@ -37,10 +37,11 @@ template <class T>
 struct PlainRule : Prepared<T> {
   static constexpr int states = 0;
   SgdRule<T> rule;
-  explicit PlainRule(const StepRule& r) : Prepared<T>(r), rule(rule_of<T>(Sgd{r.learning_rate, r.weight_decay, r.l2})) {
+  GRADWELL_BOTH explicit PlainRule(const StepRule& r)
+      : Prepared<T>(r), rule(rule_of<T>(Sgd{r.learning_rate, r.weight_decay, r.l2})) {
     this->l2 = 0;  // in the rule
   }
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>*) const { return rule(p, this->gradient(p, g)); }
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>*) const { return rule(p, this->gradient(p, g)); }
 };
 
 template <class T>
@@ -48,12 +49,12 @@ struct MomentumRule : Prepared<T> {
   static constexpr int states = 1;
   T momentum, share;
   bool nesterov;
-  explicit MomentumRule(const StepRule& r)
+  GRADWELL_BOTH explicit MomentumRule(const StepRule& r)
       : Prepared<T>(r),
         momentum(static_cast<T>(r.momentum)),
         share(static_cast<T>(1.0 - r.dampening)),
         nesterov(r.kind == OptimizerKind::nesterov) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
     g = this->gradient(p, g);
     s[0] = fma(broadcast(momentum), s[0], g * share);
     return fma(broadcast(this->rate), nesterov ? fma(broadcast(momentum), s[0], g) : s[0], p * this->keep);
@@ -64,8 +65,8 @@ template <class T>
 struct AdagradRule : Prepared<T> {
   static constexpr int states = 1;
   T epsilon;
-  explicit AdagradRule(const StepRule& r) : Prepared<T>(r), epsilon(static_cast<T>(r.epsilon)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
+  GRADWELL_BOTH explicit AdagradRule(const StepRule& r) : Prepared<T>(r), epsilon(static_cast<T>(r.epsilon)) {}
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
     g = this->gradient(p, g);
     s[0] = fma(g, g, s[0]);
     return fma(broadcast(this->rate), g / (root(s[0]) + epsilon), p * this->keep);
@@ -76,13 +77,13 @@ template <class T>
 struct RmspropRule : Prepared<T> {
   static constexpr int states = 2;
   T decay, share, momentum, epsilon;
-  explicit RmspropRule(const StepRule& r)
+  GRADWELL_BOTH explicit RmspropRule(const StepRule& r)
       : Prepared<T>(r),
         decay(static_cast<T>(r.decay)),
         share(static_cast<T>(1.0 - r.decay)),
         momentum(static_cast<T>(r.momentum)),
         epsilon(static_cast<T>(r.epsilon)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
     g = this->gradient(p, g);
     s[0] = fma(broadcast(decay), s[0], g * g * share);
     s[1] = fma(broadcast(momentum), s[1], g / (root(s[0]) + epsilon));
@@ -94,7 +95,7 @@ template <class T>
 struct AdamRule : Prepared<T> {
   static constexpr int states = 2;
   T decay1, share1, decay2, share2, rate1, root2, epsilon;
-  explicit AdamRule(const StepRule& r)
+  GRADWELL_BOTH explicit AdamRule(const StepRule& r)
       : Prepared<T>(r),
         decay1(static_cast<T>(r.momentum)),
         share1(static_cast<T>(1.0 - r.momentum)),
@@ -103,7 +104,7 @@ struct AdamRule : Prepared<T> {
         rate1(static_cast<T>(-r.learning_rate / r.correction1)),
         root2(static_cast<T>(1.0 / __builtin_sqrt(r.correction2))),
         epsilon(static_cast<T>(r.epsilon)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
     g = this->gradient(p, g);
     s[0] = fma(broadcast(decay1), s[0], g * share1);
     s[1] = fma(broadcast(decay2), s[1], g * g * share2);
@@ -115,12 +116,12 @@ template <class T>
 struct RpropRule : Prepared<T> {
   static constexpr int states = 2;
   T smallest, largest, first;
-  explicit RpropRule(const StepRule& r)
+  GRADWELL_BOTH explicit RpropRule(const StepRule& r)
       : Prepared<T>(r),
         smallest(static_cast<T>(r.smallest)),
         largest(static_cast<T>(r.largest)),
         first(static_cast<T>(r.learning_rate)) {}
-  Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g, Pack<T>* s) const {
     g = this->gradient(p, g);
     // By signs, since the product of two small gradients would underflow.
     const Bits<T> same = ((g > T(0)) & (s[0] > T(0))) | ((g < T(0)) & (s[0] < T(0)));
@@ -134,8 +135,9 @@ struct RpropRule : Prepared<T> {
 };
 
 // Calls body(rule) with the rule's own type.
+GRADWELL_ANY_CALLER
 template <class T, class Body>
-GRADWELL_INLINE void with_rule(const StepRule& r, Body&& body) {
+GRADWELL_BOTH static inline void with_rule(const StepRule& r, Body&& body) {
   switch (r.kind) {
     case OptimizerKind::sgd:
       return body(PlainRule<T>(r));

@@ -1,7 +1,8 @@
-// One step of stochastic gradient descent on a vector of parameters. Private to cpp/src/cpu.
+// One step of stochastic gradient descent on a vector of parameters. Shared by the levels of cpp/src/cpu and by
+// cpp/src/cuda.
 #pragma once
 
-#include "cpu/simd.h"
+#include "elementwise/lanes.h"
 #include "gradwell/types.h"
 
 namespace gradwell {
@@ -12,11 +13,11 @@ template <class T>
 struct SgdRule {
   T keep;  // 1 - learning_rate * (weight_decay + l2)
   T rate;  // -learning_rate
-  Pack<T> operator()(Pack<T> p, Pack<T> g) const { return fma(broadcast(rate), g, p * keep); }
+  GRADWELL_MEMBER Pack<T> operator()(Pack<T> p, Pack<T> g) const { return fma(broadcast(rate), g, p * keep); }
 };
 
 template <class T>
-GRADWELL_INLINE SgdRule<T> rule_of(Sgd sgd) {
+GRADWELL_BOTH static inline SgdRule<T> rule_of(Sgd sgd) {
   return {static_cast<T>(1.0 - sgd.learning_rate * (sgd.weight_decay + sgd.l2)), static_cast<T>(-sgd.learning_rate)};
 }
 

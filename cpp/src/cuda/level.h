@@ -1,0 +1,19 @@
+// What each file of this folder gives to the table of kernels that work on arrays of the host. Private to cpp/src/cuda.
+#pragma once
+
+#include "cuda/staging.h"
+#include "gradwell/kernels.h"
+
+namespace gradwell {
+namespace cuda {
+
+template <class T>
+ActivationKernels<T> activation_kernels();
+template <class T>
+DenseKernels<T> dense_kernels();
+
+template <class T>
+void fill_table(Kernels<T>& table);
+
+}  // namespace cuda
+}  // namespace gradwell
