@@ -14,7 +14,7 @@ in_the_repository = pytest.mark.skipif(
 
 # From the bottom up. A module imports its own row and those above it in this list, without cycles.
 PYTHON_ROWS = (
-    {"_core", "checks", "datasets", "parts", "startup"},
+    {"_core", "checks", "datasets", "devices", "parts", "startup"},
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
     {"mlp", "network"},
     {
