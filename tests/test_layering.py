@@ -36,7 +36,7 @@ PYTHON_ROWS = (
     },
     {"boltzmann", "pretraining", "theory", "doctor", "search", "watch"},
     {"report", "experiments", "sklearn"},
-    {"cli", "cli_choices", "cli_data", "cli_doctor", "cli_settings", "cli_train"},
+    {"cli", "cli_choices", "cli_data", "cli_devices", "cli_doctor", "cli_settings", "cli_train"},
     {"__init__", "__main__"},
 )
 PYTHON_RANK = {module: rank for rank, row in enumerate(PYTHON_ROWS) for module in row}

@@ -28,7 +28,7 @@ NetworkPlan Program<T>::plan() const {
   plan.gives_sequences = gives_sequences_;
   plan.size = size_;
   plan.slices = slices_;
-  int buffer = 0;
+  Index buffer = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     StagePlan stage;
     layers_[i]->describe(stage);
@@ -44,7 +44,7 @@ NetworkPlan Program<T>::plan() const {
     stage.joint = flow.joint;
     stage.shortcut = flow.shortcut;
     if (stage.kind == StageKind::batchnorm) stage.buffer = buffer;
-    buffer += static_cast<int>(layers_[i]->buffers().size());
+    for (const Buffer& b : layers_[i]->buffers()) buffer += b.size;
     plan.stages.push_back(std::move(stage));
   }
   return plan;

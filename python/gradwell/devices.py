@@ -37,6 +37,11 @@ def check_device(operation: str, device: Any) -> str:
     return device
 
 
+def default_device() -> str:
+    """Return the device of networks that name none: that of the environment variable GRADWELL_DEVICE, or "cpu"."""
+    return check_device("GRADWELL_DEVICE", os.environ.get("GRADWELL_DEVICE") or "cpu")
+
+
 def cuda_info() -> dict[str, Any]:
     """Return what is known of the GPU: "available", and its facts or the "reason" why there is none.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gradwell import _core
 from gradwell.checks import check_count, check_flag, converted, integer_array, real_array
+from gradwell.devices import check_device, default_device
 from gradwell.initialization import draw_all
 from gradwell.layers import (
     Embedding,
@@ -42,12 +43,18 @@ class Network:
     dtype
         "float32" or "float64", or NumPy's types of these names.
     flush_denormals
-        Denormal numbers count as zero inside the program, which keeps vanishing gradients fast.
+        Denormal numbers count as zero inside the program, which keeps vanishing gradients fast. On a GPU those of
+        float32 always do, those of float64 never.
+    device
+        "cpu", or "cuda" for an NVIDIA GPU (`gradwell.cuda_info`); None is "cpu", or what the environment variable
+        ``GRADWELL_DEVICE`` names. See `to`.
 
     Raises
     ------
     ValueError, TypeError
         Settings that make no network, named in the message.
+    RuntimeError
+        A device that cannot be used.
     MemoryError
         More parameters than fit into memory.
 
@@ -69,7 +76,9 @@ class Network:
         seed: int | None = None,
         dtype: Any = "float32",
         flush_denormals: bool = True,
+        device: str | None = None,
     ):
+        where = default_device() if device is None else check_device("network", device)
         if not isinstance(layers, Iterable):
             raise TypeError(f"[network] layers is of type {type(layers).__name__}; needs a list of layers")
         self.layers = tuple(layers)
@@ -103,6 +112,37 @@ class Network:
         except MemoryError:
             raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)
+        if where != "cpu":
+            self.to(where)
+
+    @property
+    def device(self) -> str:
+        """Where the network computes: "cpu" or "cuda"."""
+        return "cuda" if self.program.on_device else "cpu"
+
+    def to(self, device: str) -> Network:
+        """Move the network, with its optimiser's state, to "cpu" or "cuda"; return it.
+
+        Nothing else changes: data comes in as NumPy arrays, `parameters` are views, files are the same. On a GPU,
+        views that are held while the network trains cost a copy of all parameters at every look in between.
+
+        Raises
+        ------
+        RuntimeError
+            There is no GPU that can be used; the message says why.
+        ValueError
+            A layer that runs on the CPU only.
+        MemoryError
+            The GPU has too little memory left; the network is where it was.
+
+        Examples
+        --------
+        >>> import gradwell as gw
+        >>> gw.mlp([4, 3, 2], seed=0).to("cpu").device
+        'cpu'
+        """
+        self.program.move_to_device(check_device("to", device) == "cuda")
+        return self
 
     @property
     def inputs(self) -> int:
@@ -348,24 +388,33 @@ class Network:
 
     def copy(self) -> Network:
         """Return a network with the same layers, weights and state, and memory of its own."""
-        twin = Network(self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals)
+        twin = Network(
+            self.layers,
+            self.input_shape,
+            seed=0,
+            dtype=self.dtype,
+            flush_denormals=self.flush_denormals,
+            device="cpu",
+        )
         twin.restore(self.snapshot())
-        return twin
+        return twin.to(self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `copy.deepcopy` and other processes need to make this network again."""
-        settings = (self.input_shape, self.dtype, self.flush_denormals)
+        settings = (self.input_shape, self.dtype, self.flush_denormals, self.device)
         return {"layers": self.layers, "settings": settings, "snapshot": self.snapshot()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the network that `__getstate__` described."""
-        shape, dtype, flush = state["settings"]
-        Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush)
+        shape, dtype, flush, device = state["settings"]
+        Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush, device="cpu")
         self.restore(state["snapshot"])
+        self.to(device)
 
     def __repr__(self) -> str:
         stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs, *_ in self.program.stages)
-        return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
+        where = ", on cuda" if self.device == "cuda" else ""
+        return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}{where}>"
 
 
 def _check_tokens(operation: str, argument: str, array: Array, vocabulary: int) -> None:

@@ -40,7 +40,7 @@ struct StagePlan {
   Index slope = -1;  // of a learned activation
   Index weight = -1, bias = -1, gamma = -1, beta = -1, scale = -1;
   double epsilon = 0, momentum = 0, rate = 0, fixed_scale = 1;
-  int buffer = -1;  // the first of its two buffers: running mean and variance
+  Index buffer = -1;  // where running mean and variance begin among all buffers, laid one after the other
   CellKind cell = CellKind::rnn;
   ActivationKind cell_activation = ActivationKind::tanh;
   Index hidden = 0, time_steps = 0;

@@ -13,9 +13,12 @@ if(GRADWELL_CUDA_EMULATED)
     target_compile_options(gradwell_cuda PRIVATE -Werror)
   endif()
 else()
+  # sm_80, sm_90, sm_120, and PTX for what comes after them.
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 120-real 120-virtual CACHE STRING "Compute capabilities")
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
   enable_language(CUDA)
   set(CMAKE_CUDA_STANDARD 17)
+  find_package(Python REQUIRED COMPONENTS Interpreter)
   # Headers and library of the wheel nvidia-cublas, or of a whole CUDA.
   execute_process(
     COMMAND ${Python_EXECUTABLE} -c "import nvidia.cu13, sys; sys.stdout.write(list(nvidia.cu13.__path__)[0])"
@@ -26,7 +29,7 @@ else()
   add_library(gradwell_cuda SHARED ${cuda_sources})
   target_include_directories(gradwell_cuda SYSTEM PRIVATE ${CUBLAS_INCLUDE})
   target_link_libraries(gradwell_cuda PRIVATE ${CUBLASLT_LIBRARY})
-  set_target_properties(gradwell_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static INSTALL_RPATH "$ORIGIN/../nvidia/cu13/lib")
+  set_target_properties(gradwell_cuda PROPERTIES INSTALL_RPATH "$ORIGIN/../nvidia/cu13/lib")
   # Contraction is off and float32 flushes denormals, as on the CPU.
   target_compile_options(
     gradwell_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -ftz=true -Xcompiler=-Wall,-Wextra>)

@@ -1,0 +1,194 @@
+// Runs of steps: what goes to the device before them, and what is read when they are done.
+#include <chrono>
+#include <cstring>
+#include <limits>
+
+#include "cuda/run.h"
+
+namespace gradwell {
+namespace cuda {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <class V>
+void append(std::vector<unsigned char>& to, const V& value) {
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(&value);
+  to.insert(to.end(), bytes, bytes + sizeof value);
+}
+
+}  // namespace
+
+// What captured steps hold fast: where things are, and all constants of the plan. Where it changes they are captured
+// again.
+template <class T>
+std::vector<unsigned char> CudaProgram<T>::held_fast(const Run& run) const {
+  const TrainPlan& plan = *run.plan;
+  const StepRule& r = plan.rule;
+  std::vector<unsigned char> all;
+  const Samples<T>& samples = held_.samples();
+  for (const void* p : {static_cast<const void*>(samples.x.data), static_cast<const void*>(samples.targets.classes),
+                        static_cast<const void*>(samples.targets.values.data),
+                        static_cast<const void*>(samples.lengths), static_cast<const void*>(held_.order()),
+                        static_cast<const void*>(run.rates.data()), static_cast<const void*>(run.losses.data()),
+                        static_cast<const void*>(run.clips.data()), static_cast<const void*>(arena_.data()),
+                        static_cast<const void*>(states_[0].data()), static_cast<const void*>(states_[1].data())})
+    append(all, p);
+  for (double value : {r.l2, r.l1, r.weight_decay, r.momentum, r.dampening, r.decay, r.epsilon, r.smallest, r.largest,
+                       r.limit, plan.clip.limit, plan.clip.floor})
+    append(all, value);
+  for (double value : plan.amplify) append(all, value);
+  for (int value :
+       {static_cast<int>(plan.loss), static_cast<int>(r.kind), static_cast<int>(plan.clip.kind),
+        static_cast<int>(run.one_rate()), static_cast<int>(precision()), static_cast<int>(run.counts_steps)})
+    append(all, value);
+  append(all, plan.batch);
+  return all;
+}
+
+template <class T>
+void CudaProgram<T>::begin_run(Run& run, Index step) {
+  const TrainPlan& plan = *run.plan;
+  RunState state = {};
+  state.seed = plan.seed;
+  state.first_step = plan.first_step;
+  state.step = step;
+  state.updates = run.memory->updates + step;
+  set_state(state);
+  const SliceTables<T>& s = *slices_;
+  // A norm is above every magnitude.
+  const auto norms_of = [&](const T* block) {
+    slice_norms(queue_, block, s.spans.data(), s.count, s.pieces.data(), s.pieces.size(), s.partial.data(),
+                s.norms.data());
+  };
+  norms_of(parameters_.data());
+  set_bound(queue_, state_.data(), s.norms.data(), s.count, false);
+  if (state_count_ == 0) return;
+  norms_of(states_[0].data());
+  set_bound(queue_, state_.data(), s.norms.data(), s.count, true);
+}
+
+// Steps `from` ... until the run's end, or until one that the device does not take.
+template <class T>
+void CudaProgram<T>::take_steps(Run& run, Index from, Index count, Record* record, TrainResult* result) {
+  const TrainPlan& plan = *run.plan;
+  bool timed_alone = false;
+  for (Index step = from; step < run.steps; ++step) timed_alone = timed_alone || run.records(step, record);
+  auto start = Clock::now();
+  Index plain = 0;
+  const auto note = [&](bool recorded, Index steps) {
+    queue_.wait();
+    (recorded ? result->recorded_seconds : result->plain_seconds) += seconds_since(start);
+    (recorded ? result->recorded_steps : result->plain_steps) += steps;
+    start = Clock::now();
+  };
+  for (Index step = from; step < run.steps; ++step) {
+    const Index rows = std::min(plan.batch, count - step * plan.batch);
+    CudaRecorder<T>* const recorder = run.records(step, record) ? recorder_.get() : nullptr;
+    if (recorder && plain > 0) {
+      note(false, plain);
+      plain = 0;
+    }
+    if (recorder) recorder_->prepare(queue_, measured(rows), rows, 1);
+    const cudaGraphExec_t graph = run.clips_by_memory() || recorder ? nullptr : graph_of(run, rows, recorder);
+    if (graph) {
+      check_cuda(cudaGraphLaunch(graph, queue_.stream()), "cudaGraphLaunch");
+    } else {
+      enqueue_step(run, rows, recorder);
+    }
+    if (recorder) {
+      note(true, 1);
+      take_record(run, step, *record);
+    } else {
+      ++plain;
+    }
+  }
+  note(false, plain);
+}
+
+template <class T>
+TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& samples, const Index* order, Index count,
+                                  const StepMemory& memory, Record* record) {
+  reserve(std::min(plan.batch, count));
+  kept_ = 0;
+  if (!run_) run_ = std::make_unique<Run>();
+  Run& run = *run_;
+  run.plan = &plan;
+  run.memory = &memory;
+  run.steps = ceiling(count, plan.batch);
+  run.counts_steps = plan_.gives_sequences && samples.lengths;
+  if (run.losses.size() < run.steps) {
+    run.losses = DeviceBlock<double>(queue_, run.steps);
+    run.correct = DeviceBlock<Index>(queue_, run.steps);
+    run.clips = DeviceBlock<ClipEntry>(queue_, run.steps);
+    run.rates = DeviceBlock<double>(queue_, run.steps);
+    run.allowed = DeviceBlock<double>(queue_, 1);
+  }
+  const StagePlan& last = plan_.stages.back();
+  held_.begin(queue_, {plan_.inputs, last.outputs * last.steps, plan_.output_steps}, samples, order, count);
+  copy(queue_, run.rates.data(), plan.learning_rates.data(), static_cast<Index>(plan.learning_rates.size()));
+  slices_->rules_for(queue_, plan_, plan.rule);
+  std::vector<unsigned char> now = held_fast(run);
+  if (now != graphs_for_) {
+    forget_graphs();
+    graphs_for_ = std::move(now);
+  }
+  if (!recorder_ && record && plan.record_every > 0) recorder_ = make_recorder(dead_window);
+
+  TrainResult result;
+  Index done = 0;
+  begin_run(run, 0);
+  for (;;) {
+    take_steps(run, done, count, record, &result);
+    const RunState state = get_state();
+    done = state.step;
+    result.fault = static_cast<Fault>(state.fault);
+    if (result.fault != Fault::none || !state.close) break;
+    // The bound on the parameters nears the end of the format: they are looked at, and the step is tried again.
+    begin_run(run, done);
+    const double before = state.bound;
+    if (!(get_state().bound < before)) {
+      result.fault = Fault::update;
+      break;
+    }
+  }
+  read_steps(run, samples, order, done, &result);
+  run.plan = nullptr;
+  run.memory = nullptr;
+  return result;
+}
+
+template <class T>
+void CudaProgram<T>::read_steps(const Run& run, const Samples<T>& samples, const Index* order, Index done,
+                                TrainResult* result) {
+  const auto size = static_cast<std::size_t>(done);
+  result->losses.resize(size);
+  std::vector<Index> correct(size);
+  copy(queue_, result->losses.data(), static_cast<const double*>(run.losses.data()), done);
+  copy(queue_, correct.data(), static_cast<const Index*>(run.correct.data()), done);
+  if (run.plan->clip.kind != ClipKind::none) {
+    result->clips.resize(size);
+    copy(queue_, result->clips.data(), static_cast<const ClipEntry*>(run.clips.data()), done);
+  }
+  queue_.wait();
+  for (Index step = 0; step < done; ++step) {
+    const Index first = step * run.plan->batch, rows = std::min(run.plan->batch, run.count - first);
+    Index counted = rows * plan_.output_steps;
+    if (run.counts_steps) {
+      counted = 0;
+      for (Index i = first; i < first + rows; ++i) counted += samples.lengths[order[i]];
+    }
+    const auto k = static_cast<std::size_t>(step);
+    result->losses[k] /= static_cast<double>(std::max<Index>(counted, 1));
+    result->counts.push_back(counted);
+    result->correct += correct[k];
+    result->samples += counted;
+  }
+}
+
+}  // namespace cuda
+}  // namespace gradwell
