@@ -22,18 +22,18 @@ ON_DEVICES = {
 
 def pytest_generate_tests(metafunc):
     if metafunc.module.__name__.rpartition(".")[2] in ON_DEVICES:
-        metafunc.fixturenames.append("device")
         metafunc.parametrize("device", ["cpu", "cuda"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)  # else pytest forgets it where a test has other parameters too
 def device(request):
     """"cpu" or "cuda": where the kernels of the test run."""
-    if request.param == "cuda":
+    where = getattr(request, "param", "cpu")
+    if where == "cuda":
         found = gw.cuda_info()
         if not found["available"]:
             pytest.skip(f"no GPU: {found['reason']}")
         if request.node.get_closest_marker("cpu_only"):
             pytest.skip("a property of the CPU's kernels alone")
-    with gw.kernels_on(request.param):
-        yield request.param
+    with gw.kernels_on(where):
+        yield where
