@@ -10,7 +10,15 @@ namespace cuda {
 template <class T>
 ActivationKernels<T> activation_kernels();
 template <class T>
+BatchNormKernels<T> batchnorm_kernels();
+template <class T>
+ClippingKernels<T> clipping_kernels();
+template <class T>
 DenseKernels<T> dense_kernels();
+template <class T>
+LayerNormKernels<T> layernorm_kernels();
+template <class T>
+OptimizerKernels<T> optimizer_kernels();
 
 template <class T>
 void fill_table(Kernels<T>& table);
