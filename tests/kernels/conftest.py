@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def device(request):
-    """"cpu" or "cuda": where the kernels of the test run."""
+    """ "cpu" or "cuda": where the kernels of the test run."""
     if request.param == "cuda":
         found = gw.cuda_info()
         if not found["available"]:
