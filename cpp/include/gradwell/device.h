@@ -109,6 +109,7 @@ struct DeviceFacts {
 
 struct DeviceLibrary {
   int interface;
+  std::size_t layout;  // device_layout, as the library was compiled
   // Throws std::runtime_error, in one sentence, where there is no device that can be used.
   DeviceFacts (*facts)();
   // The kernels on arrays of the host, which are copied to the device and back.
@@ -118,6 +119,11 @@ struct DeviceLibrary {
   std::unique_ptr<DeviceProgram<double>> (*program_double)(const NetworkPlan&);
   void (*set_precision)(Precision);
 };
+
+// Changes where a type does that both sides share.
+constexpr std::size_t device_layout = sizeof(NetworkPlan) + 7 * sizeof(StagePlan) + 31 * sizeof(Slice) +
+                                      127 * sizeof(TrainPlan) + 511 * sizeof(Kernels<float>) + 2047 * sizeof(Record) +
+                                      8191 * sizeof(TrainResult) + 32767 * sizeof(DeviceFacts);
 
 // Every library has one such function, of C's linkage: its name is device_entry.
 using DeviceEntry = const DeviceLibrary* (*)();

@@ -72,55 +72,47 @@ void CudaProgram<T>::begin_run(Run& run, Index step) {
   set_bound(queue_, state_.data(), s.norms.data(), s.count, true);
 }
 
-// Steps `from` ... until the run's end, or until one that the device does not take.
+// Steps `from` ... until the run's end; after one that the device does not take, none moves anything. Recorded steps
+// are timed by themselves.
 template <class T>
-void CudaProgram<T>::take_steps(Run& run, Index from, Index count, Record* record, TrainResult* result) {
+void CudaProgram<T>::take_steps(Run& run, Index from, Record* record, TrainResult* result) {
   const TrainPlan& plan = *run.plan;
-  bool timed_alone = false;
-  for (Index step = from; step < run.steps; ++step) timed_alone = timed_alone || run.records(step, record);
   auto start = Clock::now();
-  Index plain = 0;
-  const auto note = [&](bool recorded, Index steps) {
+  Index timed = 0;
+  bool recorded = false;
+  const auto note = [&] {
+    if (timed == 0) return;
     queue_.wait();
     (recorded ? result->recorded_seconds : result->plain_seconds) += seconds_since(start);
-    (recorded ? result->recorded_steps : result->plain_steps) += steps;
+    (recorded ? result->recorded_steps : result->plain_steps) += timed;
+    timed = 0;
     start = Clock::now();
   };
   for (Index step = from; step < run.steps; ++step) {
-    const Index rows = std::min(plan.batch, count - step * plan.batch);
+    const Index rows = std::min(plan.batch, run.count - step * plan.batch);
     CudaRecorder<T>* const recorder = run.records(step, record) ? recorder_.get() : nullptr;
-    if (recorder && plain > 0) {
-      note(false, plain);
-      plain = 0;
-    }
-    if (recorder) recorder_->prepare(queue_, measured(rows), rows, 1);
-    const cudaGraphExec_t graph = run.clips_by_memory() || recorder ? nullptr : graph_of(run, rows, recorder);
+    if ((recorder != nullptr) != recorded) note();
+    recorded = recorder != nullptr;
+    const cudaGraphExec_t graph = run.clips_by_memory() ? nullptr : graph_of(run, rows, recorder);
     if (graph) {
       check_cuda(cudaGraphLaunch(graph, queue_.stream()), "cudaGraphLaunch");
     } else {
       enqueue_step(run, rows, recorder);
     }
-    if (recorder) {
-      note(true, 1);
-      take_record(run, step, *record);
-    } else {
-      ++plain;
-    }
+    ++timed;
   }
-  note(false, plain);
+  note();
 }
 
+// What is the same for all steps of a run goes to the device.
 template <class T>
-TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& samples, const Index* order, Index count,
-                                  const StepMemory& memory, Record* record) {
-  reserve(std::min(plan.batch, count));
-  kept_ = 0;
-  if (!run_) run_ = std::make_unique<Run>();
-  Run& run = *run_;
-  run.plan = &plan;
-  run.memory = &memory;
+void CudaProgram<T>::prepare(Run& run, const Samples<T>& samples, const Index* order, Index count) {
+  const TrainPlan& plan = *run.plan;
+  run.count = count;
   run.steps = ceiling(count, plan.batch);
   run.counts_steps = plan_.gives_sequences && samples.lengths;
+  run.general = false;
+  run.tried = -1;
   if (run.losses.size() < run.steps) {
     run.losses = DeviceBlock<double>(queue_, run.steps);
     run.correct = DeviceBlock<Index>(queue_, run.steps);
@@ -133,32 +125,47 @@ TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& sampl
   copy(queue_, run.rates.data(), plan.learning_rates.data(), static_cast<Index>(plan.learning_rates.size()));
   slices_->rules_for(queue_, plan_, plan.rule);
   std::vector<unsigned char> now = held_fast(run);
-  if (now != graphs_for_) {
-    forget_graphs();
-    graphs_for_ = std::move(now);
-  }
-  if (!recorder_ && record && plan.record_every > 0) recorder_ = make_recorder(dead_window);
+  if (now == graphs_for_) return;
+  forget_graphs();
+  graphs_for_ = std::move(now);
+}
+
+template <class T>
+TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& samples, const Index* order, Index count,
+                                  const StepMemory& memory, Record* record) {
+  reserve(std::min(plan.batch, count));
+  kept_ = 0;
+  if (!run_) run_ = std::make_unique<Run>();
+  Run& run = *run_;
+  run.plan = &plan;
+  run.memory = &memory;
+  prepare(run, samples, order, count);
+  const bool recording = record && plan.record_every > 0;
+  if (recording) prepare_recorder(std::min(plan.batch, count), run.steps / plan.record_every + 2);
 
   TrainResult result;
   Index done = 0;
   begin_run(run, 0);
   for (;;) {
-    take_steps(run, done, count, record, &result);
+    const bool narrow = narrow_ && run.looks_at_nothing();
+    take_steps(run, done, record, &result);
     const RunState state = get_state();
     done = state.step;
     result.fault = static_cast<Fault>(state.fault);
-    if (result.fault != Fault::none || !state.close) break;
-    // The bound on the parameters nears the end of the format: they are looked at, and the step is tried again.
-    begin_run(run, done);
-    const double before = state.bound;
-    if (!(get_state().bound < before)) {
+    // What a bound on the gradients leaves open, the gradients themselves decide.
+    const bool unsure = state.close || (narrow && result.fault == Fault::gradient);
+    if (!unsure) break;
+    if (state.close && !narrow && done == run.tried) {
       result.fault = Fault::update;
       break;
     }
+    run.tried = state.close && !narrow ? done : run.tried;
+    run.general = run.general || narrow;
+    result.fault = Fault::none;
+    begin_run(run, done);
   }
   read_steps(run, samples, order, done, &result);
-  run.plan = nullptr;
-  run.memory = nullptr;
+  if (recording) take_records(run, done, result.fault, *record);
   return result;
 }
 
@@ -189,6 +196,17 @@ void CudaProgram<T>::read_steps(const Run& run, const Samples<T>& samples, const
     result->samples += counted;
   }
 }
+
+#define GRADWELL_INSTANTIATE(T)                                                                        \
+  template std::vector<unsigned char> CudaProgram<T>::held_fast(const Run&) const;                     \
+  template void CudaProgram<T>::begin_run(Run&, Index);                                                \
+  template void CudaProgram<T>::take_steps(Run&, Index, Record*, TrainResult*);                        \
+  template void CudaProgram<T>::prepare(Run&, const Samples<T>&, const Index*, Index);                 \
+  template TrainResult CudaProgram<T>::train(const TrainPlan&, const Samples<T>&, const Index*, Index, \
+                                             const StepMemory&, Record*);                              \
+  template void CudaProgram<T>::read_steps(const Run&, const Samples<T>&, const Index*, Index, TrainResult*);
+GRADWELL_INSTANTIATE(float)
+GRADWELL_INSTANTIATE(double)
 
 }  // namespace cuda
 }  // namespace gradwell
