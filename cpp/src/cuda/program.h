@@ -55,14 +55,14 @@ class CudaProgram final : public DeviceProgram<T> {
   void run_backward(const Pass<T>&, Matrix<T> input_error);
   void pass_back(const Pass<T>&, std::size_t stage, Matrix<T> input_error);
   void run_gradients(const Pass<T>&);
-  std::unique_ptr<CudaRecorder<T>> make_recorder(Index window);
+  bool prepare_recorder(CudaRecorder<T>& recorder, Index rows, Index slots);
 
   Index targets_of(const Samples<T>&, Index first, Index rows) const;
 
   // program_step.cu: one step.
   struct Run;
   void enqueue_step(Run& run, Index rows, CudaRecorder<T>* recorder);
-  void enqueue_narrow_step(Run& run, Index rows);
+  void enqueue_narrow_step(Run& run, Index rows, CudaRecorder<T>* recorder);
   void clip_gradients(Run& run);
   void decide_by_host(Run& run);
   cudaGraphExec_t graph_of(Run& run, Index rows, CudaRecorder<T>* recorder);
@@ -72,7 +72,9 @@ class CudaProgram final : public DeviceProgram<T> {
   std::vector<unsigned char> held_fast(const Run& run) const;
   void prepare(Run& run, const Samples<T>&, const Index* order, Index count);
   void begin_run(Run& run, Index step);
-  void take_steps(Run& run, Index from, Record* record, TrainResult* result);
+  Index stretch_of(Run& run, Index from, const Record* record);
+  void take_steps(Run& run, Index from, Index until, const Record* record, TrainResult* result);
+  void take_records(const Run& run, Index from, Index done, Fault fault, Record& record);
   void read_steps(const Run& run, const Samples<T>&, const Index* order, Index done, TrainResult* result);
 
   NetworkPlan plan_;

@@ -72,10 +72,10 @@ void CudaProgram<T>::begin_run(Run& run, Index step) {
   set_bound(queue_, state_.data(), s.norms.data(), s.count, true);
 }
 
-// Steps `from` ... until the run's end; after one that the device does not take, none moves anything. Recorded steps
+// Steps `from` ... `until`; after one that the device does not take, none moves anything. Recorded steps
 // are timed by themselves.
 template <class T>
-void CudaProgram<T>::take_steps(Run& run, Index from, Record* record, TrainResult* result) {
+void CudaProgram<T>::take_steps(Run& run, Index from, Index until, const Record* record, TrainResult* result) {
   const TrainPlan& plan = *run.plan;
   auto start = Clock::now();
   Index timed = 0;
@@ -88,9 +88,10 @@ void CudaProgram<T>::take_steps(Run& run, Index from, Record* record, TrainResul
     timed = 0;
     start = Clock::now();
   };
-  for (Index step = from; step < run.steps; ++step) {
+  for (Index step = from; step < until; ++step) {
     const Index rows = std::min(plan.batch, run.count - step * plan.batch);
     CudaRecorder<T>* const recorder = run.records(step, record) ? recorder_.get() : nullptr;
+    if (recorder && prepare_recorder(*recorder, rows, run.slots)) forget_graphs();
     if ((recorder != nullptr) != recorded) note();
     recorded = recorder != nullptr;
     const cudaGraphExec_t graph = run.clips_by_memory() ? nullptr : graph_of(run, rows, recorder);
@@ -140,33 +141,68 @@ TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& sampl
   run.plan = &plan;
   run.memory = &memory;
   prepare(run, samples, order, count);
-  const bool recording = record && plan.record_every > 0;
-  if (recording) prepare_recorder(std::min(plan.batch, count), run.steps / plan.record_every + 2);
+  if (!recorder_ && record && plan.record_every > 0)
+    recorder_ = std::make_unique<CudaRecorder<T>>(queue_, plan_, dead_window);
 
   TrainResult result;
   Index done = 0;
   begin_run(run, 0);
-  for (;;) {
+  while (done < run.steps) {
     const bool narrow = narrow_ && run.looks_at_nothing();
-    take_steps(run, done, record, &result);
+    const Index from = done, until = stretch_of(run, from, record);
+    take_steps(run, from, until, record, &result);
     const RunState state = get_state();
     done = state.step;
-    result.fault = static_cast<Fault>(state.fault);
-    // What a bound on the gradients leaves open, the gradients themselves decide.
-    const bool unsure = state.close || (narrow && result.fault == Fault::gradient);
-    if (!unsure) break;
-    if (state.close && !narrow && done == run.tried) {
-      result.fault = Fault::update;
-      break;
-    }
-    run.tried = state.close && !narrow ? done : run.tried;
-    run.general = run.general || narrow;
-    result.fault = Fault::none;
+    // What a bound on the gradients leaves open, the gradients themselves decide; where a bound on the parameters nears
+    // the end of the format, they are looked at once.
+    const auto fault = static_cast<Fault>(state.fault);
+    const bool again = narrow && (state.close || fault == Fault::gradient);
+    const bool refused = state.close && !narrow && done == run.tried;
+    if (fault != Fault::none && !again) result.fault = fault;
+    if (refused) result.fault = Fault::update;
+    take_records(run, from, done, result.fault, *record);
+    if (result.fault != Fault::none) break;
+    if (!again && !state.close) continue;
+    if (again) run.general = true;
+    if (!again) run.tried = done;
     begin_run(run, done);
   }
   read_steps(run, samples, order, done, &result);
-  if (recording) take_records(run, done, result.fault, *record);
   return result;
+}
+
+// As many steps as the recorder has room for.
+template <class T>
+Index CudaProgram<T>::stretch_of(Run& run, Index from, const Record* record) {
+  constexpr Index most_bytes = Index{64} << 20;
+  run.slots = 0;
+  Index most = std::numeric_limits<Index>::max(), step = from;
+  for (; step < run.steps && run.slots < most; ++step) {
+    if (!run.records(step, record)) continue;
+    if (run.slots == 0) {
+      prepare_recorder(*recorder_, std::min(run.plan->batch, run.count), 2);
+      most = std::max<Index>(1, most_bytes / std::max<Index>(recorder_->slot_bytes(), 1));
+    }
+    ++run.slots;
+  }
+  ++run.slots;  // where steps after a fault leave what no one reads
+  return step;
+}
+
+// The records of steps from ... done, and of the one that was refused.
+template <class T>
+void CudaProgram<T>::take_records(const Run& run, Index from, Index done, Fault fault, Record& record) {
+  if (!recorder_) return;
+  Index count = 0;
+  bool stepped = true;
+  const Index end = fault == Fault::none ? done : done + 1;
+  for (Index step = from; step < end; ++step) {
+    if (!run.records(step, &record)) continue;
+    record.steps.push_back(run.plan->first_step + step);
+    ++count;
+    stepped = step < done;
+  }
+  recorder_->finish(queue_, record, count, stepped);
 }
 
 template <class T>

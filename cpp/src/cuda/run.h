@@ -33,6 +33,7 @@ struct CudaProgram<T>::Run {
   const TrainPlan* plan = nullptr;
   const StepMemory* memory = nullptr;
   Index count = 0, steps = 0;  // rows, and the steps they make
+  Index slots = 0;             // for the steps that are recorded before the host looks
   Index tried = -1;            // the step whose bound was looked at last
   bool counts_steps = false;
   bool general = false;  // a chain of narrow layers goes the general way too

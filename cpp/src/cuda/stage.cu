@@ -44,6 +44,13 @@ void Stage<T>::backward_activation(const Pass<T>& pass, Matrix<const T>) {
     const Derivative<T> f = derivative(pass.rows);
     activation_backward(pass.queue, f.activation, f.which, as_const(dy), f.saved, dy);
   }
+  if (pass.recorder && plan_.kind == StageKind::joint) pass.recorder->error(pass.queue, number_);
+}
+
+template <class T>
+void Stage<T>::record(const Pass<T>& pass, Matrix<const T> output_gradient) const {
+  pass.recorder->saturation(pass.queue, number_, derivative(pass.rows));
+  if (!is_identity()) pass.recorder->output_gradient(pass.queue, number_, output_gradient);
 }
 
 namespace {
