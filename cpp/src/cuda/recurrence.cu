@@ -99,8 +99,9 @@ void CudaRecurrence<T>::reserve(Queue& queue, Index batch, Index steps) {
   run_.gates = take(gates_, all * gates());
   run_.states = take(states_, states);
   run_.cells = take(cells_, lstm ? states : (gru ? all * hidden : 0));
+  run_.batch = batch;
   const bool forward_steps = !runs_forward(run_, limits_), backward_steps = !runs_backward(run_, limits_);
-  take(turned_, backward_steps ? 0 : hidden * gates());
+  take(turned_, hidden * gates());  // a smaller batch may go back in one launch where this one does not
   take(scratch_.sums, forward_steps || backward_steps ? batch * gates() : 0);
   if (backward_steps) {
     take(scratch_.delta, run_.kind == CellKind::gru ? batch * gates() : 0);

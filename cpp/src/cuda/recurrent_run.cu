@@ -26,20 +26,20 @@ struct ForwardPlan {
   int numbers;
 };
 
-template <class T, class Cell, int Rows>
-ForwardPlan forward_plan(int hidden) {
+template <class T, class Cell>
+ForwardPlan forward_plan(int rows, int hidden) {
   using S = Shape<T, Cell>;
   ForwardPlan plan;
   SharedPlan memory;
   plan.slices = slices_of(hidden, hidden);
   plan.threads = static_cast<int>(ceiling(plan.slices.count * hidden, 32)) * 32;
   const int depth = plan.slices.depth();
-  plan.state = memory.take(Rows * depth);
-  plan.reset = memory.take(S::before ? Rows * depth : 0);
-  plan.cell = memory.take(S::lstm ? Rows * hidden : 0);
-  plan.gates = memory.take(S::before ? Rows * 3 * hidden : 0);
-  plan.sums = memory.take(SliceSums<T, Rows, S::vectors>::numbers(plan.slices, hidden));
-  plan.own = memory.take(S::gru ? Rows * hidden : 0);
+  plan.state = memory.take(rows * depth);
+  plan.reset = memory.take(S::before ? rows * depth : 0);
+  plan.cell = memory.take(S::lstm ? rows * hidden : 0);
+  plan.gates = memory.take(S::before ? rows * 3 * hidden : 0);
+  plan.sums = memory.take(plan.slices.count * rows * S::vectors * hidden);
+  plan.own = memory.take(S::gru ? rows * hidden : 0);
   plan.rest = memory.take(S::First::shared_numbers(plan.slices, hidden));
   plan.rest_second = memory.take(S::before ? S::Second::shared_numbers(plan.slices, hidden) : 0);
   plan.numbers = memory.numbers;
@@ -176,23 +176,21 @@ __global__ void __launch_bounds__(run_threads, 1)
   }
 }
 
-template <class T, class Cell, int Rows>
-bool fits(Index hidden, BlockLimits limits) {
-  if (hidden > run_threads) return false;
-  const ForwardPlan plan = forward_plan<T, Cell, Rows>(static_cast<int>(hidden));
-  return static_cast<Index>(plan.numbers) * static_cast<Index>(sizeof(T)) <= limits.shared_bytes;
+template <class T, class Cell>
+int rows_of(const RecurrentRun<T>& run, BlockLimits limits) {
+  if (run.hidden > run_threads) return 0;
+  return rows_of_block(run.batch, limits.processors, [&](int rows) {
+    const Index numbers = forward_plan<T, Cell>(rows, static_cast<int>(run.hidden)).numbers;
+    return numbers * static_cast<Index>(sizeof(T)) <= limits.shared_bytes;
+  });
 }
 
 template <int Rows, class T, class Cell>
-bool try_rows(Queue& queue, const RecurrentRun<T>& run, BlockLimits limits, const T* recurrent, Sequence<T> y,
-              const Cell& cell) {
-  const bool few = run.batch <= static_cast<Index>(Rows / 2) * limits.processors;
-  if (Rows > 1 && (few || !fits<T, Cell, Rows>(run.hidden, limits))) return false;
-  const ForwardPlan plan = forward_plan<T, Cell, Rows>(static_cast<int>(run.hidden));
+void launch_rows(Queue& queue, const RecurrentRun<T>& run, const T* recurrent, Sequence<T> y, const Cell& cell) {
+  const ForwardPlan plan = forward_plan<T, Cell>(Rows, static_cast<int>(run.hidden));
   launch("recurrent_forward", queue,
          {ceiling(run.batch, Rows), plan.threads, static_cast<std::size_t>(plan.numbers) * sizeof(T)},
          forward_run<T, Cell, Rows>, run, cell, plan, recurrent, y);
-  return true;
 }
 
 }  // namespace
@@ -205,17 +203,18 @@ BlockLimits block_limits() {
 
 template <class T>
 bool runs_forward(const RecurrentRun<T>& run, BlockLimits limits) {
-  bool fit = false;
-  with_cell<T>(run, [&](auto cell) { fit = fits<T, decltype(cell), 1>(run.hidden, limits); });
-  return fit;
+  bool runs = false;
+  with_cell<T>(run, [&](auto cell) { runs = rows_of<T, decltype(cell)>(run, limits) > 0; });
+  return runs;
 }
 
 template <class T>
 void forward_in_one(Queue& queue, const RecurrentRun<T>& run, BlockLimits limits, const T* recurrent, Sequence<T> y) {
   with_cell<T>(run, [&](auto cell) {
-    if (try_rows<4>(queue, run, limits, recurrent, y, cell)) return;
-    if (try_rows<2>(queue, run, limits, recurrent, y, cell)) return;
-    try_rows<1>(queue, run, limits, recurrent, y, cell);
+    const int rows = rows_of<T, decltype(cell)>(run, limits);
+    if (rows == 4) return launch_rows<4>(queue, run, recurrent, y, cell);
+    if (rows == 2) return launch_rows<2>(queue, run, recurrent, y, cell);
+    launch_rows<1>(queue, run, recurrent, y, cell);
   });
 }
 

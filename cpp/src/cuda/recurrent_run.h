@@ -1,9 +1,9 @@
 // All steps of a recurrent layer in one launch: sequences do not depend on one another, so a block takes a few of them
 // from the first step to the last and meets no other block. Private to cpp/src/cuda.
 //
-// It is taken where the recurrent weights fit: 64 registers of each of a block's 256 threads, and its shared memory. On
-// an H100 that is up to 128 units of an lstm or a gru and 256 of a plain cell in float32, in float64 about 88, 96 and
-// 176. A block takes one sequence while there are no more than processors, then two, then four.
+// It is taken where the recurrent weights fit into 64 registers of each of a block's 256 threads and its shared memory:
+// on an H100 up to 128 units of an lstm, 147 of a gru, 256 of a plain cell in float32, and 88, 104, 181 in float64;
+// near these ends only while the batch is small (rows_of_block).
 #pragma once
 
 #include "cuda/memory.h"
@@ -18,7 +18,7 @@ struct BlockLimits {
 };
 BlockLimits block_limits();
 
-// Whether the weights fit.
+// Whether it is taken for a run of this batch, which then is so for smaller ones too.
 template <class T>
 bool runs_forward(const RecurrentRun<T>&, BlockLimits);
 template <class T>

@@ -27,8 +27,8 @@ struct BackwardPlan {
   int numbers;
 };
 
-template <class T, class Cell, int Rows>
-BackwardPlan backward_plan(int hidden, bool records) {
+template <class T, class Cell>
+BackwardPlan backward_plan(int rows, int hidden, bool records) {
   using S = Shape<T, Cell>;
   BackwardPlan plan;
   SharedPlan memory;
@@ -36,9 +36,9 @@ BackwardPlan backward_plan(int hidden, bool records) {
   plan.second = S::before ? slices_of(hidden, hidden) : Slices{0, 0};
   const int most = plan.slices.count > plan.second.count ? plan.slices.count : plan.second.count;
   plan.threads = static_cast<int>(ceiling(most * hidden, 32)) * 32;
-  const int each = Rows * hidden;
-  plan.delta = memory.take(Rows * plan.slices.depth());
-  plan.candidate = memory.take(Rows * plan.second.depth());
+  const int each = rows * hidden;
+  plan.delta = memory.take(rows * plan.slices.depth());
+  plan.candidate = memory.take(rows * plan.second.depth());
   plan.gates = memory.take(S::before ? 3 * each : 0);
   plan.kept = memory.take(S::before ? 0 : each);
   plan.now = memory.take(S::lstm ? each : 0);
@@ -46,7 +46,7 @@ BackwardPlan backward_plan(int hidden, bool records) {
   plan.dy = memory.take(each);
   plan.dh = memory.take(each);
   plan.dc = memory.take(S::lstm ? each : 0);
-  plan.sums = memory.take(SliceSums<T, Rows, 1>::numbers({most, 0}, hidden));
+  plan.sums = memory.take(most * each);
   plan.record = memory.take(records ? S::quantities * each : 0);
   plan.rest = memory.take(S::First::shared_numbers(plan.slices, hidden));
   plan.rest_second = memory.take(S::before ? S::Second::shared_numbers(plan.second, hidden) : 0);
@@ -208,41 +208,42 @@ __global__ void __launch_bounds__(run_threads, 1)
   }
 }
 
-template <class T, class Cell, int Rows>
-bool fits(Index hidden, bool records, BlockLimits limits) {
-  if (hidden > run_threads) return false;
-  const BackwardPlan plan = backward_plan<T, Cell, Rows>(static_cast<int>(hidden), records);
-  return static_cast<Index>(plan.numbers) * static_cast<Index>(sizeof(T)) <= limits.shared_bytes;
+template <class T, class Cell>
+int rows_of(const RecurrentRun<T>& run, bool records, BlockLimits limits) {
+  if (run.hidden > run_threads) return 0;
+  return rows_of_block(run.batch, limits.processors, [&](int rows) {
+    const Index numbers = backward_plan<T, Cell>(rows, static_cast<int>(run.hidden), records).numbers;
+    return numbers * static_cast<Index>(sizeof(T)) <= limits.shared_bytes;
+  });
 }
 
 template <int Rows, class T, class Cell>
-bool try_rows(Queue& queue, const RecurrentRun<T>& run, BlockLimits limits, const T* transposed, Sequence<const T> dy,
-              Matrix<const T> dlast, double* norms, const Cell& cell) {
-  const bool few = run.batch <= static_cast<Index>(Rows / 2) * limits.processors;
-  if (Rows > 1 && (few || !fits<T, Cell, Rows>(run.hidden, norms != nullptr, limits))) return false;
-  const BackwardPlan plan = backward_plan<T, Cell, Rows>(static_cast<int>(run.hidden), norms != nullptr);
+void launch_rows(Queue& queue, const RecurrentRun<T>& run, const T* transposed, Sequence<const T> dy,
+                 Matrix<const T> dlast, double* norms, const Cell& cell) {
+  const BackwardPlan plan = backward_plan<T, Cell>(Rows, static_cast<int>(run.hidden), norms != nullptr);
   launch("recurrent_backward", queue,
          {ceiling(run.batch, Rows), plan.threads, static_cast<std::size_t>(plan.numbers) * sizeof(T)},
          backward_run<T, Cell, Rows>, run, cell, plan, transposed, dy, dlast, norms);
-  return true;
 }
 
 }  // namespace
 
+// As if a record were always kept: the way is the same with it and without.
 template <class T>
 bool runs_backward(const RecurrentRun<T>& run, BlockLimits limits) {
-  bool fit = false;
-  with_cell<T>(run, [&](auto cell) { fit = fits<T, decltype(cell), 1>(run.hidden, true, limits); });
-  return fit;
+  bool runs = false;
+  with_cell<T>(run, [&](auto cell) { runs = rows_of<T, decltype(cell)>(run, true, limits) > 0; });
+  return runs;
 }
 
 template <class T>
 void backward_in_one(Queue& queue, const RecurrentRun<T>& run, BlockLimits limits, const T* transposed,
                      Sequence<const T> dy, Matrix<const T> dlast, double* norms) {
   with_cell<T>(run, [&](auto cell) {
-    if (try_rows<4>(queue, run, limits, transposed, dy, dlast, norms, cell)) return;
-    if (try_rows<2>(queue, run, limits, transposed, dy, dlast, norms, cell)) return;
-    try_rows<1>(queue, run, limits, transposed, dy, dlast, norms, cell);
+    const int rows = rows_of<T, decltype(cell)>(run, norms != nullptr, limits);
+    if (rows == 4) return launch_rows<4>(queue, run, transposed, dy, dlast, norms, cell);
+    if (rows == 2) return launch_rows<2>(queue, run, transposed, dy, dlast, norms, cell);
+    launch_rows<1>(queue, run, transposed, dy, dlast, norms, cell);
   });
 }
 

@@ -120,7 +120,6 @@ template <class T, int Rows, int Vectors>
 struct SliceSums {
   T* data;
   int hidden;
-  static int numbers(Slices slices, int hidden) { return slices.count * Rows * Vectors * hidden; }
   __device__ T& at(int s, int r, int v, int j) const { return data[((s * Rows + r) * Vectors + v) * hidden + j]; }
   __device__ void put(int s, int j, const T (&sums)[Rows][Vectors]) const {
     GRADWELL_UNROLL
@@ -145,6 +144,17 @@ struct SharedPlan {
     return at;
   }
 };
+
+// Sequences of a block: one while there are no more than processors, then two, then four. Where the memory of a block
+// is too small for that it takes fewer, unless blocks would come in more than four turns: then 0, and single steps are
+// faster. Sums do not depend on it.
+template <class Fits>
+int rows_of_block(Index batch, int processors, Fits fits) {
+  const int wanted = batch <= processors ? 1 : (batch <= 2 * static_cast<Index>(processors) ? 2 : 4);
+  for (int rows = wanted; rows > 0; rows /= 2)
+    if (fits(rows)) return rows == wanted || batch <= 4 * static_cast<Index>(rows) * processors ? rows : 0;
+  return 0;
+}
 
 }  // namespace cuda
 }  // namespace gradwell
