@@ -9,6 +9,7 @@
 #   make stubs      write python/gradwell/_core.pyi anew
 #   make cuda       build the library for NVIDIA GPUs (needs nvcc of CUDA 13) and put it beside the package
 #   make emulated   build that library for the CPU, so that its kernels are tested where no GPU is; make test does it
+#   make gpu-check  on a machine with a GPU, without a network: build, test, look for memory errors and races, measure
 #   make bench      time the kernels, and whole steps beside the frameworks that are installed, into bench/results
 #   make instructions   count the instructions of a step (needs valgrind) and compare with bench/instructions.json
 #   make sanitize   run the tests on a build with the address and undefined-behaviour sanitizers
@@ -30,7 +31,7 @@ sources := pyproject.toml CMakeLists.txt $(filter-out cpp/emulator/% %.cu,$(cpp_
 emulated := build/emulated/libgradwell_cuda.so
 CUDA_ARCHITECTURES ?= 80-real;90-real;120-real;120-virtual
 
-.PHONY: help demo zoo test lint format stubs cuda emulated bench instructions sanitize wheel clean venv FORCE
+.PHONY: help demo zoo test lint format stubs cuda emulated gpu-check bench instructions sanitize wheel clean venv FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -77,6 +78,10 @@ cuda: $(VENV)/.built
 	$(VENV)/bin/cmake --build build/cuda
 	$(VENV)/bin/cmake --install build/cuda --prefix \
 	    "$$($(python) -c 'import sysconfig; print(sysconfig.get_path("platlib"))')"
+
+# Installs nothing, so it takes the Python that PyTorch is in; GPU_CHECK="--minutes 20 --parts kernels,bench" and such.
+gpu-check:
+	$(PYTHON) tools/gpu_check.py $(GPU_CHECK)
 
 # Benchmarks are skipped everywhere else, so pyproject's addopts are emptied here.
 bench: $(VENV)/.built $(VENV)/.extra-bench
