@@ -16,7 +16,7 @@ in_the_repository = pytest.mark.skipif(
 PYTHON_ROWS = (
     {"_core", "checks", "datasets", "devices", "parts", "startup"},
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
-    {"mlp", "network"},
+    {"mlp", "network", "network_inputs"},
     {
         *{
             "callbacks",
@@ -34,7 +34,7 @@ PYTHON_ROWS = (
         },
         *{"record_parts", "record_rows", "runs", "statistics", "storage", "time_record", "trainer", "training"},
     },
-    {"boltzmann", "pretraining", "theory", "doctor", "search", "watch"},
+    {"boltzmann", "compression", "pretraining", "theory", "doctor", "search", "watch"},
     {"report", "experiments", "sklearn"},
     {"cli", "cli_choices", "cli_data", "cli_devices", "cli_doctor", "cli_settings", "cli_train"},
     {"__init__", "__main__"},
@@ -50,8 +50,10 @@ HEADER_ROWS = (
     {"types"},
     {"check", "memory", "threads"},
     set(),  # the kernel families: every header not named here
-    {"kernels", "record", "clipper"},
+    {"kernels", "record", "clipper", "step_bounds"},
     {"recurrence"},
+    {"network", "training"},
+    {"device"},
     {"program"},
 )
 HEADER_RANK = {header: rank for rank, row in enumerate(HEADER_ROWS) for header in row}
@@ -63,7 +65,8 @@ INCLUDES = {
     "cpp/src/core": r"(gradwell|core)/.*",
     "cpp/src/cpu": r"(gradwell|cpu|elementwise)/.*|core/denormals\.h",
     "cpp/src/elementwise": r"(gradwell|elementwise)/.*|(cpu/simd|cuda/lane)\.h",
-    "cpp/src/cuda": r"(gradwell|cuda|elementwise)/.*",
+    "cpp/src/cuda": r"(gradwell|cuda|elementwise)/.*|core/library\.h",
+    "cpp/emulator": r"[^/]+\.h",
     "cpp/src/layers": r"(gradwell|layers)/.*|recorder\.h",
     "cpp/src": r"(gradwell|core|layers)/.*|[^/]+\.h",
     "cpp/bindings": r"(gradwell|core)/.*|[^/]+\.h",

@@ -43,6 +43,17 @@ void set_precision(const std::string& name) {
   library->set_precision(tf32 ? Precision::tf32 : (bf16 ? Precision::bf16 : Precision::float32));
 }
 
+std::pair<std::vector<double>, Index> time_kernel(const std::string& name, Index bytes, int repeats) {
+  const char* const operation = "time_device_kernel";
+  const DeviceLibrary* const library = device_library();
+  check(library, operation, "no CUDA library has been opened");
+  check(bytes >= 8192, operation, "bytes is ", bytes, "; needs 8192 or more");
+  check(repeats >= 1, operation, "repeats is ", repeats, "; needs 1 or more");
+  const py::gil_scoped_release release;
+  const KernelTiming timing = library->time_kernel(name, bytes, repeats);
+  return {timing.seconds, timing.bytes_moved};
+}
+
 }  // namespace
 
 void register_device(py::module_& m) {
@@ -50,6 +61,7 @@ void register_device(py::module_& m) {
   m.def("place_kernels", place_kernels, py::arg("on_device"));
   m.def("kernels_on_device", kernels_on_device);
   m.def("set_device_precision", set_precision, py::arg("name"));
+  m.def("time_device_kernel", time_kernel, py::arg("name"), py::arg("bytes"), py::arg("repeats"));
 }
 
 }  // namespace gradwell::bindings

@@ -37,4 +37,5 @@ def described(found: dict[str, Any]) -> str:
     version = ".".join(map(str, found["compute_capability"]))
     driver = f"{found['driver'] // 1000}.{found['driver'] % 1000 // 10}"
     free, memory = found["free"] / 2**30, found["memory"] / 2**30
-    return f"{found['name']}, compute capability {version}, {free:.1f} of {memory:.1f} GiB free, driver for CUDA {driver}"
+    room = f"{free:.1f} of {memory:.1f} GiB free"
+    return f"{found['name']}, compute capability {version}, {room}, driver for CUDA {driver}"

@@ -25,15 +25,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("device", ["cpu", "cuda"], indirect=True)
 
 
-@pytest.fixture(autouse=True)  # else pytest forgets it where a test has other parameters too
+# Autouse: pytest drops a fixture again that only pytest_generate_tests asks for.
+@pytest.fixture(autouse=True)
 def device(request):
-    """"cpu" or "cuda": where the kernels of the test run."""
-    where = getattr(request, "param", "cpu")
-    if where == "cuda":
+    """ "cpu" or "cuda": where the kernels of the test run."""
+    name = getattr(request, "param", "cpu")
+    if name == "cuda":
         found = gw.cuda_info()
         if not found["available"]:
             pytest.skip(f"no GPU: {found['reason']}")
         if request.node.get_closest_marker("cpu_only"):
             pytest.skip("a property of the CPU's kernels alone")
-    with gw.kernels_on(where):
-        yield where
+    with gw.kernels_on(name):
+        assert gw._core.kernels_on_device() == (name == "cuda")
+        yield name

@@ -107,8 +107,15 @@ struct DeviceFacts {
   int driver = 0, runtime = 0;  // 1000 major + 10 minor
 };
 
+// Seconds of every launch of one kernel, and the bytes that it reads and writes in one.
+struct KernelTiming {
+  std::vector<double> seconds;
+  Index bytes_moved = 0;
+};
+
 struct DeviceLibrary {
   int interface;
+  std::size_t layout;  // device_layout, as the library was compiled
   // Throws std::runtime_error, in one sentence, where there is no device that can be used.
   DeviceFacts (*facts)();
   // The kernels on arrays of the host, which are copied to the device and back.
@@ -117,7 +124,15 @@ struct DeviceLibrary {
   std::unique_ptr<DeviceProgram<float>> (*program_float)(const NetworkPlan&);
   std::unique_ptr<DeviceProgram<double>> (*program_double)(const NetworkPlan&);
   void (*set_precision)(Precision);
+  // Times a kernel by its name on float32 arrays of the device of `bytes` each (8192 or more), filled there.
+  // std::invalid_argument for a name it does not know.
+  KernelTiming (*time_kernel)(const std::string& name, Index bytes, int repeats);
 };
+
+// Changes where a type does that both sides share.
+constexpr std::size_t device_layout = sizeof(NetworkPlan) + 7 * sizeof(StagePlan) + 31 * sizeof(Slice) +
+                                      127 * sizeof(TrainPlan) + 511 * sizeof(Kernels<float>) + 2047 * sizeof(Record) +
+                                      8191 * sizeof(TrainResult) + 32767 * sizeof(DeviceFacts);
 
 // Every library has one such function, of C's linkage: its name is device_entry.
 using DeviceEntry = const DeviceLibrary* (*)();

@@ -27,7 +27,7 @@ const DeviceLibrary& open_device_library(const std::string& path) {
   if (const DeviceLibrary* const known = library) return *known;
   const auto entry = reinterpret_cast<DeviceEntry>(find_in_library(path, device_entry));
   const DeviceLibrary* const found = entry();
-  if (found->interface != device_interface)
+  if (found->interface != device_interface || found->layout != device_layout)
     throw std::runtime_error("the CUDA library " + path + " is of another version of gradwell (interface " +
                              std::to_string(found->interface) + "; this one needs " + std::to_string(device_interface) +
                              ")");

@@ -3,13 +3,10 @@
 #pragma once
 
 #include "cpu/squares.h"
+#include "elementwise/square_parts.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
-
-template <class T>
-constexpr int square_parts = sizeof(T) == 4 ? 1 : 3;
-constexpr double small_scale = 0x1p500, large_scale = 0x1p-500;
 
 GRADWELL_INLINE void add_square(Pack<double> (&sums)[1], Pack<float> x) {
   alignas(64) float lane[lanes<float>];
@@ -30,9 +27,7 @@ GRADWELL_INLINE double norm_of_squares(const Pack<double> (&sums)[1]) {
   return __builtin_sqrt(sum_of(sums[0]));
 }
 GRADWELL_INLINE double norm_of_squares(const Pack<double> (&sums)[3]) {
-  const double sum = sum_of(sums[0]);
-  if (sum > 1e-250 && sum < 1e300) return __builtin_sqrt(sum);
-  return sum < 1 ? __builtin_sqrt(sum_of(sums[1])) / small_scale : __builtin_sqrt(sum_of(sums[2])) / large_scale;
+  return norm_of_parts(sum_of(sums[0]), sum_of(sums[1]), sum_of(sums[2]));
 }
 
 }  // namespace GRADWELL_LEVEL

@@ -3,6 +3,7 @@
 
 #include "cuda/level.h"
 #include "cuda/program.h"
+#include "cuda/timing.h"
 #include "gradwell/device.h"
 
 namespace gradwell {
@@ -48,8 +49,8 @@ std::unique_ptr<DeviceProgram<T>> make_program(const NetworkPlan& plan) {
 }
 
 const DeviceLibrary library = {
-    device_interface,     facts,        fill_table<float>, fill_table<double>, make_program<float>,
-    make_program<double>, set_precision};
+    device_interface,     facts,         fill_table<float>, fill_table<double>, make_program<float>,
+    make_program<double>, set_precision, time_kernel};
 
 }  // namespace
 }  // namespace cuda

@@ -119,6 +119,7 @@ __global__ void backward_rows(const NarrowLayer<T>* layers, int count, const T* 
       const int r = k / outputs, j = k % outputs;
       if (r >= b.rows) continue;
       const Index at = (b.first + r) * outputs + j;
+      if (layer.output_gradient) layer.output_gradient[at] = b.now[r * widest + j];
       const T delta = b.now[r * widest + j] * slope_at<T>(layer.activation, layer.y[at]);
       b.now[r * widest + j] = delta;
       layer.error[at] = delta;
@@ -168,21 +169,26 @@ __global__ void join_bounds(const unsigned long long* largest, int count, Index 
 }
 
 template <class T, class Rule>
-__device__ void step_by(const Rule& rule, T gradient, T* parameter, gradwell::StepState<T> states, Index at) {
+__device__ StepNorms step_by(const Rule& rule, T gradient, T* parameter, gradwell::StepState<T> states, Index at) {
   T state[2] = {};
   for (int k = 0; k < Rule::states; ++k) state[k] = states.state[k][at];
-  *parameter = rule(*parameter, gradient, state);
+  const T before = *parameter, after = rule(before, gradient, state);
   for (int k = 0; k < Rule::states; ++k) states.state[k][at] = state[k];
+  *parameter = after;
+  const double moved = static_cast<double>(after) - static_cast<double>(before), size = static_cast<double>(before);
+  return {moved * moved, size * size};
 }
 
 // A block makes the gradient of 32 x 32 numbers of a weight, or of 32 of a bias, and steps by it.
 template <class T, class Rule>
 __global__ void update_tiles(const NarrowLayer<T>* layers, const NarrowTile* tiles, StepRule base,
                              const SliceRule* slice_rules, const RunState* state, Matrix<const T> x, T* parameters,
-                             gradwell::StepState<T> states) {
+                             gradwell::StepState<T> states, T* gradients, StepNorms* norms) {
   __shared__ T inputs[tile][tile + 1];
   __shared__ T errors[tile][tile + 1];
-  if (!state->goes) return;
+  __shared__ double scratch[32];
+  const bool goes = state->goes != 0;
+  if (!goes && !gradients) return;
   const NarrowTile where = tiles[blockIdx.x];
   const NarrowLayer<T> layer = layers[where.layer];
   const int lane = static_cast<int>(threadIdx.x) % tile, warp = static_cast<int>(threadIdx.x) / tile;
@@ -194,8 +200,10 @@ __global__ void update_tiles(const NarrowLayer<T>* layers, const NarrowTile* til
   for (Index first = 0; first < x.rows; first += tile) {
     for (int r = warp; r < tile; r += warps) {
       const Index row = first + r, i = where.row + lane, j = where.column + lane;
-      inputs[r][lane] =
-          row < x.rows && (bias || i < layer.inputs) ? (bias ? T(1) : input.data[row * input.stride + i]) : T(0);
+      T value = 0;
+      if (row < x.rows && bias) value = 1;
+      if (row < x.rows && !bias && i < layer.inputs) value = input.data[row * input.stride + i];
+      inputs[r][lane] = value;
       errors[r][lane] = row < x.rows && j < layer.outputs ? layer.error[row * layer.outputs + j] : T(0);
     }
     __syncthreads();
@@ -211,14 +219,33 @@ __global__ void update_tiles(const NarrowLayer<T>* layers, const NarrowTile* til
   own.l2 = slice_rules[where.slice].l2;
   own.l1 = slice_rules[where.slice].l1;
   const Rule rule(own);
+  StepNorms sums = {0, 0};
   const Index j = where.column + lane;
-  if (j >= layer.outputs) return;
   for (int e = 0; e < each; ++e) {
     const Index i = where.row + warp + e * warps;
-    if (bias ? warp + e > 0 : i >= layer.inputs) continue;
+    if (j >= layer.outputs || (bias ? warp + e > 0 : i >= layer.inputs)) continue;
     const Index at = bias ? layer.bias + j : layer.weight + i * layer.outputs + j;
-    step_by<T>(rule, gradient[e], parameters + at, states, at);
+    if (gradients) gradients[at] = gradient[e];
+    if (!goes) continue;
+    const StepNorms one = step_by<T>(rule, gradient[e], parameters + at, states, at);
+    sums.step += one.step;
+    sums.parameter += one.parameter;
   }
+  if (!norms) return;
+  const double step = join_block(sums.step, Plus{}, 0.0, scratch);
+  const double parameter = join_block(sums.parameter, Plus{}, 0.0, scratch);
+  if (threadIdx.x == 0) norms[blockIdx.x] = {step, parameter};
+}
+
+__global__ void join_tiles(const StepNorms* tiles, const Index* first, Index slices, StepNorms* norms) {
+  const Index slice = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (slice >= slices) return;
+  StepNorms sum = {0, 0};
+  for (Index k = first[slice]; k < first[slice + 1]; ++k) {
+    sum.step += tiles[k].step;
+    sum.parameter += tiles[k].parameter;
+  }
+  norms[slice] = sum;
 }
 
 }  // namespace
@@ -241,25 +268,48 @@ NarrowChain<T>::NarrowChain(Queue& queue, const NetworkPlan& plan)
     : inputs_(plan.inputs), count_(static_cast<Index>(plan.stages.size())) {
   widest_ = std::max(plan.inputs, narrow_width);
   std::vector<NarrowTile> all;
+  std::vector<Index> first;
   for (std::size_t k = 0; k < plan.slices.size(); ++k) {
     const Slice& slice = plan.slices[k];
+    first.push_back(static_cast<Index>(all.size()));
     for (Index column = 0; column < slice.columns; column += tile) {
       if (slice.rows == 0) all.push_back({slice.stage, static_cast<int>(k), -1, column});
       for (Index row = 0; row < slice.rows; row += tile) all.push_back({slice.stage, static_cast<int>(k), row, column});
     }
   }
-  tiles_ = DeviceBlock<NarrowTile>(queue, static_cast<Index>(all.size()));
+  first.push_back(static_cast<Index>(all.size()));
+  tiles_ = DeviceBlock<NarrowTile>(queue, first.back());
+  tile_norms_ = DeviceBlock<StepNorms>(queue, first.back());
+  first_tile_ = DeviceBlock<Index>(queue, static_cast<Index>(first.size()));
   copy(queue, tiles_.data(), static_cast<const NarrowTile*>(all.data()), tiles_.size());
+  copy(queue, first_tile_.data(), static_cast<const Index*>(first.data()), first_tile_.size());
   layers_ = DeviceBlock<NarrowLayer<T>>(queue, count_);
+  recorded_layers_ = DeviceBlock<NarrowLayer<T>>(queue, count_);
   largest_ = DeviceBlock<unsigned long long>(queue, 2 * count_);
   bound_ = DeviceBlock<double>(queue, 1);
   queue.wait();
 }
 
 template <class T>
-void NarrowChain<T>::bind(Queue& queue, const std::vector<NarrowLayer<T>>& layers) {
-  copy(queue, layers_.data(), layers.data(), count_);
+void NarrowChain<T>::bind(Queue& queue, std::vector<NarrowLayer<T>> layers, Index rows) {
+  Index numbers = 0;
+  for (const auto& layer : layers) numbers += rows * layer.outputs;
+  output_gradients_ = {};
+  output_gradients_ = DeviceBlock<T>(queue, numbers);
+  copy(queue, layers_.data(), static_cast<const NarrowLayer<T>*>(layers.data()), count_);
+  T* next = output_gradients_.data();
+  for (auto& layer : layers) {
+    layer.output_gradient = next;
+    next += rows * layer.outputs;
+  }
+  copy(queue, recorded_layers_.data(), static_cast<const NarrowLayer<T>*>(layers.data()), count_);
   queue.wait();
+  known_ = std::move(layers);
+}
+
+template <class T>
+Matrix<const T> NarrowChain<T>::output_gradient(std::size_t layer, Index rows) const {
+  return {known_[layer].output_gradient, rows, known_[layer].outputs, known_[layer].outputs};
 }
 
 // Two sets of rows, and the parts of sums.
@@ -275,23 +325,29 @@ void NarrowChain<T>::forward(Queue& queue, const T* parameters, Matrix<const T> 
 }
 
 template <class T>
-void NarrowChain<T>::backward(Queue& queue, const T* parameters, Matrix<const T> x) {
+void NarrowChain<T>::backward(Queue& queue, const T* parameters, Matrix<const T> x, bool records) {
   check_cuda(cudaMemsetAsync(largest_.data(), 0, static_cast<std::size_t>(2 * count_) * sizeof(unsigned long long),
                              queue.stream()),
              "cudaMemsetAsync");
   launch("narrow_backward", queue, {ceiling(x.rows, narrow_rows), threads, shared_bytes()}, backward_rows<T>,
-         layers_.data(), static_cast<int>(count_), parameters, x, widest_, largest_.data());
+         records ? recorded_layers_.data() : layers_.data(), static_cast<int>(count_), parameters, x, widest_,
+         largest_.data());
   launch("narrow_bound", queue, {1, 32}, join_bounds<T>, largest_.data(), static_cast<int>(count_), x.rows,
          bound_.data());
 }
 
 template <class T>
 void NarrowChain<T>::update(Queue& queue, const StepRule& rule, const SliceRule* rules, const RunState* state,
-                            Matrix<const T> x, T* parameters, gradwell::StepState<T> states) {
+                            Matrix<const T> x, T* parameters, gradwell::StepState<T> states, Recorded recorded) {
+  StepNorms* const norms = recorded.norms ? tile_norms_.data() : nullptr;
   with_rule<T>(rule, [&](auto chosen) {
     launch("narrow_update", queue, {tiles_.size(), threads}, update_tiles<T, decltype(chosen)>, layers_.data(),
-           tiles_.data(), rule, rules, state, x, parameters, states);
+           tiles_.data(), rule, rules, state, x, parameters, states, recorded.gradients, norms);
   });
+  const Index slices = first_tile_.size() - 1;
+  if (norms)
+    launch("narrow_norms", queue, {ceiling(slices, threads), threads}, join_tiles, tile_norms_.data(),
+           first_tile_.data(), slices, recorded.norms);
 }
 
 template class NarrowChain<float>;

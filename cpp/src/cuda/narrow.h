@@ -26,7 +26,8 @@ struct NarrowLayer {
   Index inputs, outputs;
   Index weight, bias;  // offsets; bias -1 for none
   Activation activation;
-  T *y, *error;  // (rows, outputs)
+  T *y, *error;        // (rows, outputs)
+  T* output_gradient;  // dC/dy is left there too, where it is not null
 };
 
 // A part of a weight that one block steps: its first row and column; row -1 for a bias.
@@ -42,25 +43,34 @@ template <class T>
 class NarrowChain {
  public:
   NarrowChain(Queue& queue, const NetworkPlan& plan);
-  // Where the stages keep outputs and errors.
-  void bind(Queue& queue, const std::vector<NarrowLayer<T>>& layers);
+  // Where the stages keep outputs and errors, and where dC/dy of recorded steps is left.
+  void bind(Queue& queue, std::vector<NarrowLayer<T>> layers, Index rows);
+  Matrix<const T> output_gradient(std::size_t layer, Index rows) const;
 
   // To the outputs of the last layer.
   void forward(Queue& queue, const T* parameters, Matrix<const T> x);
   // From dC/dy in the last layer's error to all errors.
-  void backward(Queue& queue, const T* parameters, Matrix<const T> x);
+  void backward(Queue& queue, const T* parameters, Matrix<const T> x, bool records);
   // No element of a gradient is larger than this, after `backward`; NaN where an error is none.
   const double* bound() const { return bound_.data(); }
-  // Gradients, and the step by them where state->goes.
+  // Gradients, and the step by them where state->goes. A recorded step leaves the gradients, and norms by slice.
+  struct Recorded {
+    T* gradients = nullptr;
+    StepNorms* norms = nullptr;
+  };
   void update(Queue& queue, const StepRule& rule, const SliceRule* rules, const RunState* state, Matrix<const T> x,
-              T* parameters, gradwell::StepState<T> states);
+              T* parameters, gradwell::StepState<T> states, Recorded recorded);
 
  private:
   std::size_t shared_bytes() const;
 
   Index inputs_, count_;
   Index widest_ = 0;
-  DeviceBlock<NarrowLayer<T>> layers_;
+  DeviceBlock<NarrowLayer<T>> layers_, recorded_layers_;
+  std::vector<NarrowLayer<T>> known_;
+  DeviceBlock<T> output_gradients_;
+  DeviceBlock<StepNorms> tile_norms_;
+  DeviceBlock<Index> first_tile_;  // of every slice, and the end
   DeviceBlock<NarrowTile> tiles_;
   DeviceBlock<unsigned long long> largest_;  // of every layer's inputs and errors, as bits of a double
   DeviceBlock<double> bound_;

@@ -26,6 +26,7 @@ CudaProgram<T>::CudaProgram(const NetworkPlan& plan)
                                  : nullptr;
     stages_.push_back(make_stage(static_cast<int>(i), stage, blocks(), branch));
   }
+  if (is_narrow(plan_)) narrow_ = std::make_unique<NarrowChain<T>>(queue_, plan_);
 }
 
 template <class T>
@@ -48,7 +49,6 @@ void CudaProgram<T>::put(const HostBlocks<T>& from) {
   }
   state_count_ = from.state_count;
   double* to = buffers_.data();
-  buffer_sizes_.clear();
   for (const Buffer& buffer : from.buffers) {
     copy(queue_, to, static_cast<const double*>(buffer.data), buffer.size);
     to += buffer.size;
@@ -95,6 +95,15 @@ void CudaProgram<T>::reserve(Index rows) {
   const StagePlan& last = plan_.stages.back();
   batch_.reserve(queue_, {plan_.inputs, last.outputs * last.steps, plan_.output_steps}, rows);
   costs_ = DeviceBlock<double>(queue_, rows * plan_.output_steps);
+  if (narrow_) {
+    std::vector<NarrowLayer<T>> layers;
+    for (const auto& stage : stages_) {
+      const StagePlan& s = stage->plan();
+      layers.push_back({s.inputs, s.outputs, s.weight, s.bias, s.activation, stage->output(rows).data,
+                        stage->error(rows).data, nullptr});
+    }
+    narrow_->bind(queue_, std::move(layers), rows);
+  }
   capacity_ = rows;
 }
 

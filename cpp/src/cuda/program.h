@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/narrow.h"
 #include "cuda/optimizers.h"
 #include "cuda/recorder.h"
 #include "cuda/samples.h"
@@ -18,8 +19,8 @@
 namespace gradwell {
 namespace cuda {
 
-// What the steps of a run have in common, and what they leave behind; on the device.
-struct RunTables;
+template <class T>
+struct SliceTables;
 
 template <class T>
 class CudaProgram final : public DeviceProgram<T> {
@@ -54,29 +55,39 @@ class CudaProgram final : public DeviceProgram<T> {
   void run_backward(const Pass<T>&, Matrix<T> input_error);
   void pass_back(const Pass<T>&, std::size_t stage, Matrix<T> input_error);
   void run_gradients(const Pass<T>&);
-  std::unique_ptr<CudaRecorder<T>> make_recorder(Index window);
+  bool prepare_recorder(CudaRecorder<T>& recorder, Index rows, Index slots);
 
-  // program_step.cu: steps.
+  Index targets_of(const Samples<T>&, Index first, Index rows) const;
+
+  // program_step.cu: one step.
   struct Run;
-  void begin_run(Run& run);
   void enqueue_step(Run& run, Index rows, CudaRecorder<T>* recorder);
+  void enqueue_narrow_step(Run& run, Index rows, CudaRecorder<T>* recorder);
   void clip_gradients(Run& run);
-  void take_steps(Run& run, Index until);
+  void decide_by_host(Run& run);
   cudaGraphExec_t graph_of(Run& run, Index rows, CudaRecorder<T>* recorder);
   void forget_graphs();
-  void decide_by_host(Run& run);
-  void after_close_call(Run& run);
+
+  // program_train.cu: runs of steps.
+  std::vector<unsigned char> held_fast(const Run& run) const;
+  void prepare(Run& run, const Samples<T>&, const Index* order, Index count);
+  void begin_run(Run& run, Index step);
+  Index stretch_of(Run& run, Index from, const Record* record);
+  void take_steps(Run& run, Index from, Index until, const Record* record, TrainResult* result);
+  void take_records(const Run& run, Index from, Index done, Fault fault, Record& record);
+  void read_steps(const Run& run, const Samples<T>&, const Index* order, Index done, TrainResult* result);
 
   NetworkPlan plan_;
   Queue queue_;
   DeviceBlock<T> parameters_, gradients_, states_[most_states];
   int state_count_ = 0;
   DeviceBlock<double> buffers_;
-  std::vector<Index> buffer_sizes_;
   std::vector<std::unique_ptr<Stage<T>>> stages_;
 
   DeviceBlock<T> arena_;
   Index capacity_ = 0, kept_ = 0;
+  const Index* kept_lengths_ = nullptr;
+  bool kept_training_ = false;
   DeviceBlock<T> scratch_;  // where a gradient is made that is added to another
   Matrix<const T> x_ = {nullptr, 0, 0, 0};
   BatchMemory<T> batch_;  // input, targets and lengths of the batch under way
@@ -85,6 +96,7 @@ class CudaProgram final : public DeviceProgram<T> {
   HeldSamples<T> held_;
 
   std::unique_ptr<SliceTables<T>> slices_;
+  std::unique_ptr<NarrowChain<T>> narrow_;  // where the network is such a chain
   std::unique_ptr<CudaRecorder<T>> recorder_;
   std::map<std::pair<Index, bool>, cudaGraphExec_t> graphs_;
   std::vector<unsigned char> graphs_for_;  // what the graphs hold fast, to be compared

@@ -109,7 +109,8 @@ LossResult CudaProgram<T>::record_gradients(LossKind loss, const Samples<T>& sam
   RunState state = state_of(mode);
   state.goes = 0;  // moments stay
   set_state(state);
-  const auto recorder = record ? make_recorder(rows) : nullptr;  // this batch is the window
+  const auto recorder =
+      record ? std::make_unique<CudaRecorder<T>>(queue_, plan_, rows) : nullptr;  // a window of its own
   const BatchOfSamples<T> batch = batch_.take(queue_, samples, 0, rows, plan_.gives_sequences && samples.lengths);
   const Pass<T> pass = {queue_, rows, mode.training, state_.data(), batch.lengths, recorder.get()};
   if (recorder) prepare_recorder(*recorder, rows, 1);

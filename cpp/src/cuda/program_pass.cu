@@ -101,13 +101,25 @@ void CudaProgram<T>::run_gradients(const Pass<T>& pass) {
   for (std::size_t i = 0; i < stages_.size(); ++i) stages_[i]->gradients(pass, input_of(i, pass.rows));
 }
 
+// For steps of so many rows; true where captured steps are out of date.
+template <class T>
+bool CudaProgram<T>::prepare_recorder(CudaRecorder<T>& recorder, Index rows, Index slots) {
+  RecordedArrays<T> arrays;
+  for (const auto& stage : stages_)
+    arrays.stages.push_back(
+        {as_const(stage->output(rows)), as_const(stage->error(rows)), stage->plan().kind == StageKind::joint});
+  arrays.gradients = gradients_.data();
+  return recorder.prepare(queue_, arrays, rows, slots);
+}
+
 #define GRADWELL_INSTANTIATE(T)                                                               \
   template Matrix<const T> CudaProgram<T>::output_of(int, Index) const;                       \
   template Matrix<const T> CudaProgram<T>::input_of(std::size_t, Index) const;                \
   template void CudaProgram<T>::run_forward(const Pass<T>&, Matrix<const T>);                 \
   template void CudaProgram<T>::run_loss(const Pass<T>&, LossKind, const BatchOfSamples<T>&); \
   template void CudaProgram<T>::run_backward(const Pass<T>&, Matrix<T>);                      \
-  template void CudaProgram<T>::run_gradients(const Pass<T>&);
+  template void CudaProgram<T>::run_gradients(const Pass<T>&);                                \
+  template bool CudaProgram<T>::prepare_recorder(CudaRecorder<T>&, Index, Index);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

@@ -7,6 +7,16 @@
 
 namespace gradwell {
 namespace cuda {
+namespace {
+
+constexpr Index most_narrow_rows = 512;  // beyond, cuBLAS has enough to do in each product
+
+template <class T>
+const T* as_const_pointer(T* p) {
+  return p;
+}
+
+}  // namespace
 
 template <class T>
 SliceTables<T>::SliceTables(Queue& queue, const NetworkPlan& plan)
@@ -107,6 +117,34 @@ void CudaProgram<T>::enqueue_step(Run& run, Index rows, CudaRecorder<T>* recorde
           plan.clip.kind == ClipKind::none ? nullptr : run.clips.data());
 }
 
+// The bound on the gradients takes the place of their norm.
+template <class T>
+void CudaProgram<T>::enqueue_narrow_step(Run& run, Index rows, CudaRecorder<T>* recorder) {
+  const TrainPlan& plan = *run.plan;
+  const SliceTables<T>& s = *slices_;
+  const BatchOfSamples<T> batch =
+      batch_.gather(queue_, held_.samples(), held_.order(), state_.data(), plan.batch, rows, run.counts_steps);
+  const Pass<T> pass = {queue_, rows, true, state_.data(), batch.lengths, recorder};
+  narrow_->forward(queue_, parameters_.data(), batch.x);
+  run_loss(pass, plan.loss, batch);
+  narrow_->backward(queue_, parameters_.data(), batch.x, recorder != nullptr);
+  for (std::size_t i = 0; recorder && i < stages_.size(); ++i)
+    stages_[i]->record(pass, narrow_->output_gradient(i, rows));
+  decide<T>(queue_, state_.data(), plan.rule, run.rates.data(), run.one_rate(), plan.clip, narrow_->bound(),
+            narrow_->bound(), run.allowed.data(), 1, s.layer_of.data(), s.layers, s.scales.data(), s.most_l1,
+            s.most_l2);
+  gradwell::StepState<T> states = {};
+  for (int k = 0; k < state_count_; ++k) states.state[k] = states_[k].data();
+  typename NarrowChain<T>::Recorded recorded;
+  if (recorder) recorded = {gradients_.data(), s.step_norms.data()};
+  narrow_->update(queue_, plan.rule, s.rules.data(), state_.data(), batch.x, parameters_.data(), states, recorded);
+  if (recorder) {
+    recorder->measure(queue_);
+    recorder->steps(queue_, s.step_norms.data());
+  }
+  advance(queue_, state_.data(), run.losses.data(), run.correct.data(), nullptr);
+}
+
 // The norm that a clipping allows by those it has seen.
 template <class T>
 void CudaProgram<T>::decide_by_host(Run& run) {
@@ -154,12 +192,13 @@ cudaGraphExec_t CudaProgram<T>::graph_of(Run& run, Index rows, CudaRecorder<T>* 
   return found->second;
 }
 
-#define GRADWELL_INSTANTIATE(T)                                              \
-  template struct SliceTables<T>;                                            \
-  template void CudaProgram<T>::clip_gradients(Run&);                        \
-  template void CudaProgram<T>::enqueue_step(Run&, Index, CudaRecorder<T>*); \
-  template void CudaProgram<T>::decide_by_host(Run&);                        \
-  template void CudaProgram<T>::forget_graphs();                             \
+#define GRADWELL_INSTANTIATE(T)                                                     \
+  template struct SliceTables<T>;                                                   \
+  template void CudaProgram<T>::clip_gradients(Run&);                               \
+  template void CudaProgram<T>::enqueue_step(Run&, Index, CudaRecorder<T>*);        \
+  template void CudaProgram<T>::enqueue_narrow_step(Run&, Index, CudaRecorder<T>*); \
+  template void CudaProgram<T>::decide_by_host(Run&);                               \
+  template void CudaProgram<T>::forget_graphs();                                    \
   template cudaGraphExec_t CudaProgram<T>::graph_of(Run&, Index, CudaRecorder<T>*);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

@@ -60,67 +60,59 @@ void CudaProgram<T>::begin_run(Run& run, Index step) {
   state.updates = run.memory->updates + step;
   set_state(state);
   const SliceTables<T>& s = *slices_;
-  // A norm is above every magnitude.
-  const auto norms_of = [&](const T* block) {
-    slice_norms(queue_, block, s.spans.data(), s.count, s.pieces.data(), s.pieces.size(), s.partial.data(),
-                s.norms.data());
+  const auto largest_of = [&](const T* block) {
+    slice_magnitudes(queue_, block, s.spans.data(), s.count, s.pieces.data(), s.pieces.size(), s.partial.data(),
+                     s.norms.data());
   };
-  norms_of(parameters_.data());
+  largest_of(parameters_.data());
   set_bound(queue_, state_.data(), s.norms.data(), s.count, false);
   if (state_count_ == 0) return;
-  norms_of(states_[0].data());
+  largest_of(states_[0].data());
   set_bound(queue_, state_.data(), s.norms.data(), s.count, true);
 }
 
-// Steps `from` ... until the run's end, or until one that the device does not take.
+// Steps `from` ... `until`; after one that the device does not take, none moves anything. Recorded steps
+// are timed by themselves.
 template <class T>
-void CudaProgram<T>::take_steps(Run& run, Index from, Index count, Record* record, TrainResult* result) {
+void CudaProgram<T>::take_steps(Run& run, Index from, Index until, const Record* record, TrainResult* result) {
   const TrainPlan& plan = *run.plan;
-  bool timed_alone = false;
-  for (Index step = from; step < run.steps; ++step) timed_alone = timed_alone || run.records(step, record);
   auto start = Clock::now();
-  Index plain = 0;
-  const auto note = [&](bool recorded, Index steps) {
+  Index timed = 0;
+  bool recorded = false;
+  const auto note = [&] {
+    if (timed == 0) return;
     queue_.wait();
     (recorded ? result->recorded_seconds : result->plain_seconds) += seconds_since(start);
-    (recorded ? result->recorded_steps : result->plain_steps) += steps;
+    (recorded ? result->recorded_steps : result->plain_steps) += timed;
+    timed = 0;
     start = Clock::now();
   };
-  for (Index step = from; step < run.steps; ++step) {
-    const Index rows = std::min(plan.batch, count - step * plan.batch);
+  for (Index step = from; step < until; ++step) {
+    const Index rows = std::min(plan.batch, run.count - step * plan.batch);
     CudaRecorder<T>* const recorder = run.records(step, record) ? recorder_.get() : nullptr;
-    if (recorder && plain > 0) {
-      note(false, plain);
-      plain = 0;
-    }
-    if (recorder) recorder_->prepare(queue_, measured(rows), rows, 1);
-    const cudaGraphExec_t graph = run.clips_by_memory() || recorder ? nullptr : graph_of(run, rows, recorder);
+    if (recorder && prepare_recorder(*recorder, rows, run.slots)) forget_graphs();
+    if ((recorder != nullptr) != recorded) note();
+    recorded = recorder != nullptr;
+    const cudaGraphExec_t graph = run.clips_by_memory() ? nullptr : graph_of(run, rows, recorder);
     if (graph) {
       check_cuda(cudaGraphLaunch(graph, queue_.stream()), "cudaGraphLaunch");
     } else {
       enqueue_step(run, rows, recorder);
     }
-    if (recorder) {
-      note(true, 1);
-      take_record(run, step, *record);
-    } else {
-      ++plain;
-    }
+    ++timed;
   }
-  note(false, plain);
+  note();
 }
 
+// What is the same for all steps of a run goes to the device.
 template <class T>
-TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& samples, const Index* order, Index count,
-                                  const StepMemory& memory, Record* record) {
-  reserve(std::min(plan.batch, count));
-  kept_ = 0;
-  if (!run_) run_ = std::make_unique<Run>();
-  Run& run = *run_;
-  run.plan = &plan;
-  run.memory = &memory;
+void CudaProgram<T>::prepare(Run& run, const Samples<T>& samples, const Index* order, Index count) {
+  const TrainPlan& plan = *run.plan;
+  run.count = count;
   run.steps = ceiling(count, plan.batch);
   run.counts_steps = plan_.gives_sequences && samples.lengths;
+  run.general = false;
+  run.tried = -1;
   if (run.losses.size() < run.steps) {
     run.losses = DeviceBlock<double>(queue_, run.steps);
     run.correct = DeviceBlock<Index>(queue_, run.steps);
@@ -133,33 +125,83 @@ TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& sampl
   copy(queue_, run.rates.data(), plan.learning_rates.data(), static_cast<Index>(plan.learning_rates.size()));
   slices_->rules_for(queue_, plan_, plan.rule);
   std::vector<unsigned char> now = held_fast(run);
-  if (now != graphs_for_) {
-    forget_graphs();
-    graphs_for_ = std::move(now);
-  }
-  if (!recorder_ && record && plan.record_every > 0) recorder_ = make_recorder(dead_window);
+  if (now == graphs_for_) return;
+  forget_graphs();
+  graphs_for_ = std::move(now);
+}
+
+template <class T>
+TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& samples, const Index* order, Index count,
+                                  const StepMemory& memory, Record* record) {
+  reserve(std::min(plan.batch, count));
+  kept_ = 0;
+  if (!run_) run_ = std::make_unique<Run>();
+  Run& run = *run_;
+  run.plan = &plan;
+  run.memory = &memory;
+  prepare(run, samples, order, count);
+  if (!recorder_ && record && plan.record_every > 0)
+    recorder_ = std::make_unique<CudaRecorder<T>>(queue_, plan_, dead_window);
 
   TrainResult result;
   Index done = 0;
   begin_run(run, 0);
-  for (;;) {
-    take_steps(run, done, count, record, &result);
+  while (done < run.steps) {
+    const bool narrow = narrow_ && run.looks_at_nothing();
+    const Index from = done, until = stretch_of(run, from, record);
+    take_steps(run, from, until, record, &result);
     const RunState state = get_state();
     done = state.step;
-    result.fault = static_cast<Fault>(state.fault);
-    if (result.fault != Fault::none || !state.close) break;
-    // The bound on the parameters nears the end of the format: they are looked at, and the step is tried again.
+    // What a bound on the gradients leaves open, the gradients themselves decide; where a bound on the parameters nears
+    // the end of the format, they are looked at once.
+    const auto fault = static_cast<Fault>(state.fault);
+    const bool again = narrow && (state.close || fault == Fault::gradient);
+    const bool refused = state.close && !narrow && done == run.tried;
+    if (fault != Fault::none && !again) result.fault = fault;
+    if (refused) result.fault = Fault::update;
+    take_records(run, from, done, result.fault, *record);
+    if (result.fault != Fault::none) break;
+    if (!again && !state.close) continue;
+    if (again) run.general = true;
+    if (!again) run.tried = done;
     begin_run(run, done);
-    const double before = state.bound;
-    if (!(get_state().bound < before)) {
-      result.fault = Fault::update;
-      break;
-    }
   }
   read_steps(run, samples, order, done, &result);
-  run.plan = nullptr;
-  run.memory = nullptr;
   return result;
+}
+
+// As many steps as the recorder has room for.
+template <class T>
+Index CudaProgram<T>::stretch_of(Run& run, Index from, const Record* record) {
+  constexpr Index most_bytes = Index{64} << 20;
+  run.slots = 0;
+  Index most = std::numeric_limits<Index>::max(), step = from;
+  for (; step < run.steps && run.slots < most; ++step) {
+    if (!run.records(step, record)) continue;
+    if (run.slots == 0) {
+      prepare_recorder(*recorder_, std::min(run.plan->batch, run.count), 2);
+      most = std::max<Index>(1, most_bytes / std::max<Index>(recorder_->slot_bytes(), 1));
+    }
+    ++run.slots;
+  }
+  ++run.slots;  // where steps after a fault leave what no one reads
+  return step;
+}
+
+// The records of steps from ... done, and of the one that was refused.
+template <class T>
+void CudaProgram<T>::take_records(const Run& run, Index from, Index done, Fault fault, Record& record) {
+  if (!recorder_) return;
+  Index count = 0;
+  bool stepped = true;
+  const Index end = fault == Fault::none ? done : done + 1;
+  for (Index step = from; step < end; ++step) {
+    if (!run.records(step, &record)) continue;
+    record.steps.push_back(run.plan->first_step + step);
+    ++count;
+    stepped = step < done;
+  }
+  recorder_->finish(queue_, record, count, stepped);
 }
 
 template <class T>
@@ -189,6 +231,19 @@ void CudaProgram<T>::read_steps(const Run& run, const Samples<T>& samples, const
     result->samples += counted;
   }
 }
+
+#define GRADWELL_INSTANTIATE(T)                                                                        \
+  template std::vector<unsigned char> CudaProgram<T>::held_fast(const Run&) const;                     \
+  template void CudaProgram<T>::begin_run(Run&, Index);                                                \
+  template Index CudaProgram<T>::stretch_of(Run&, Index, const Record*);                               \
+  template void CudaProgram<T>::take_steps(Run&, Index, Index, const Record*, TrainResult*);           \
+  template void CudaProgram<T>::take_records(const Run&, Index, Index, Fault, Record&);                \
+  template void CudaProgram<T>::prepare(Run&, const Samples<T>&, const Index*, Index);                 \
+  template TrainResult CudaProgram<T>::train(const TrainPlan&, const Samples<T>&, const Index*, Index, \
+                                             const StepMemory&, Record*);                              \
+  template void CudaProgram<T>::read_steps(const Run&, const Samples<T>&, const Index*, Index, TrainResult*);
+GRADWELL_INSTANTIATE(float)
+GRADWELL_INSTANTIATE(double)
 
 }  // namespace cuda
 }  // namespace gradwell

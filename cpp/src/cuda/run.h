@@ -32,8 +32,11 @@ template <class T>
 struct CudaProgram<T>::Run {
   const TrainPlan* plan = nullptr;
   const StepMemory* memory = nullptr;
-  Index steps = 0;
+  Index count = 0, steps = 0;  // rows, and the steps they make
+  Index slots = 0;             // for the steps that are recorded before the host looks
+  Index tried = -1;            // the step whose bound was looked at last
   bool counts_steps = false;
+  bool general = false;  // a chain of narrow layers goes the general way too
   DeviceBlock<double> rates, losses, allowed;
   DeviceBlock<Index> correct;
   DeviceBlock<ClipEntry> clips;
@@ -42,6 +45,8 @@ struct CudaProgram<T>::Run {
   bool clips_by_memory() const {
     return plan->clip.kind == ClipKind::percentile || plan->clip.kind == ClipKind::zscore;
   }
+  // Whether rows go through all layers at once: nothing looks at the gradients before they are stepped by.
+  bool looks_at_nothing() const { return plan->clip.kind == ClipKind::none && plan->amplify.empty() && !general; }
   bool changes_gradients() const { return plan->clip.kind == ClipKind::value || plan->clip.kind == ClipKind::adaptive; }
   bool records(Index step, const Record* record) const {
     return record && plan->record_every > 0 && (plan->first_step + step) % plan->record_every == 0;

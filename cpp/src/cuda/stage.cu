@@ -44,6 +44,13 @@ void Stage<T>::backward_activation(const Pass<T>& pass, Matrix<const T>) {
     const Derivative<T> f = derivative(pass.rows);
     activation_backward(pass.queue, f.activation, f.which, as_const(dy), f.saved, dy);
   }
+  if (pass.recorder && plan_.kind == StageKind::joint) pass.recorder->error(pass.queue, number_);
+}
+
+template <class T>
+void Stage<T>::record(const Pass<T>& pass, Matrix<const T> output_gradient) const {
+  pass.recorder->saturation(pass.queue, number_, derivative(pass.rows));
+  if (!is_identity()) pass.recorder->output_gradient(pass.queue, number_, output_gradient);
 }
 
 namespace {
@@ -129,11 +136,11 @@ class EmbeddingStage final : public Stage<T> {
  public:
   using Stage<T>::Stage;
   void forward(const Pass<T>& pass, Matrix<const T> x) override {
-    embedding_forward(pass.queue, x, table(this->blocks_.parameters), this->output(pass.rows));
+    embedding_forward(pass.queue, x, as_const(table(this->blocks_.parameters)), this->output(pass.rows));
   }
   void backward_activation(const Pass<T>&, Matrix<const T>) override {}
   void backward_input(const Pass<T>& pass, Matrix<const T>, Matrix<T> dx) override {
-    residual_scaled(pass.queue, as_const(dx), Scale<T>{T(0), nullptr}, dx);  // tokens have no gradient
+    embedding_backward_input(pass.queue, dx);
   }
   void gradients(const Pass<T>& pass, Matrix<const T> x) override {
     embedding_backward(pass.queue, x, as_const(this->error(pass.rows)), table(this->blocks_.gradients));

@@ -69,6 +69,8 @@ class Stage {
   virtual void backward_input(const Pass<T>&, Matrix<const T> x, Matrix<T> dx) = 0;
   // Called instead where dC/dx is of no use.
   virtual void backward_end(const Pass<T>&, Matrix<const T>) {}
+  // What forward and backward_activation record, of a pass that was made elsewhere.
+  void record(const Pass<T>& pass, Matrix<const T> output_gradient) const;
   // What is not made on the way back of the gradients of its parameters.
   virtual void gradients(const Pass<T>&, Matrix<const T>) {}
   // What a step that goes takes over.

@@ -60,7 +60,8 @@ POLYNOMIALS = [  # name, function, interval, degree in float, degree in double
 
 def main():
     """Write the header beside this file."""
-    lines = ["// Made by coefficients.py, lowest power first; do not edit.\n", "#pragma once\n\n", '#include "elementwise/lanes.h"\n\n']
+    lines = ["// Made by coefficients.py, lowest power first; do not edit.\n", "#pragma once\n\n"]
+    lines.append('#include "elementwise/lanes.h"\n\n')
     lines.append("namespace gradwell {\nnamespace GRADWELL_LEVEL {\n\n")
     for name, function, (low, high), degree_float, degree_double in POLYNOMIALS:
         lines.append(row(name, interpolate(function, low, high, degree_float), "f"))
