@@ -11,6 +11,8 @@ template <class T>
 ActivationKernels<T> activation_kernels();
 template <class T>
 DenseKernels<T> dense_kernels();
+template <class T>
+StatisticsKernels<T> statistics_kernels();
 
 template <class T>
 void fill_table(Kernels<T>& table);
