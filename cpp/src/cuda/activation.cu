@@ -84,24 +84,6 @@ __global__ void prelu_back(Matrix<const T> dy, Matrix<const T> x, const T* slope
   dslope[j] = static_cast<T>(sum);
 }
 
-template <class T, class F>
-struct Flat {
-  F f;
-  bool output;
-  Matrix<const T> saved;
-  T limit;
-  unsigned long long* flat;
-  typename SameSize<T>::Integer* alive;
-  __device__ void operator()(Index i, Index j) const {
-    const T slope = derivative_of<T>(f, saved.data[i * saved.stride + j], output, 0);
-    if (magnitude<T>(slope) < limit) {
-      atomicAdd(flat, 1ull);
-    } else {
-      alive[j] = 1;
-    }
-  }
-};
-
 }  // namespace
 
 template <class T>
@@ -135,16 +117,6 @@ void prelu_forward(Queue& queue, Matrix<const T> x, const T* slope, Matrix<T> y)
 template <class T>
 void prelu_backward(Queue& queue, Matrix<const T> dy, Matrix<const T> x, const T* slope, Matrix<T> dx, T* dslope) {
   launch("prelu_backward", queue, {ceiling(x.columns, 32), 32 * prelu_warps}, prelu_back<T>, dy, x, slope, dx, dslope);
-}
-
-template <class T>
-void activation_saturation(Queue& queue, Derivative<T> of, unsigned long long* flat,
-                           typename SameSize<T>::Integer* alive) {
-  with_functor<T>(of.activation, [&](auto f) {
-    const T limit = T(0.01) * f.steepest();
-    const Flat<T, decltype(f)> body = {f, of.which == Saved::output, of.saved, limit, flat, alive};
-    for_each_element("activation_saturation", queue, of.saved.rows, of.saved.columns, body);
-  });
 }
 
 namespace {
@@ -209,7 +181,6 @@ ActivationKernels<T> activation_kernels() {
   template void activation_backward(Queue&, Activation, Saved, Matrix<const T>, Matrix<const T>, Matrix<T>); \
   template void prelu_forward(Queue&, Matrix<const T>, const T*, Matrix<T>);                                 \
   template void prelu_backward(Queue&, Matrix<const T>, Matrix<const T>, const T*, Matrix<T>, T*);           \
-  template void activation_saturation(Queue&, Derivative<T>, unsigned long long*, SameSize<T>::Integer*);    \
   template ActivationKernels<T> activation_kernels<T>();
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
