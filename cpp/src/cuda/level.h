@@ -29,7 +29,10 @@ template <class T>
 OptimizerKernels<T> optimizer_kernels();
 template <class T>
 ResidualKernels<T> residual_kernels();
+template <class T>
+StatisticsKernels<T> statistics_kernels();
 
+// The families that single calls have; recurrent layers run in programs only.
 template <class T>
 void fill_table(Kernels<T>& table);
 

@@ -16,6 +16,7 @@ void fill_table(Kernels<T>& table) {
   table.loss = loss_kernels<T>();
   table.optimizers = optimizer_kernels<T>();
   table.residual = residual_kernels<T>();
+  table.statistics = statistics_kernels<T>();
 }
 template void fill_table(Kernels<float>& table);
 template void fill_table(Kernels<double>& table);
