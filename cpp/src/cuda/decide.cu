@@ -64,7 +64,8 @@ __device__ Index first_of_layer(const Decision& d, Index layer) {
 
 __device__ double norm_of_layer(const Decision& d, Index layer) {
   double norm = 0;
-  for (Index i = first_of_layer(d, layer); i < d.slices && d.layer_of[i] == layer; ++i) norm = std::hypot(norm, d.before[i]);
+  for (Index i = first_of_layer(d, layer); i < d.slices && d.layer_of[i] == layer; ++i)
+    norm = std::hypot(norm, d.before[i]);
   return norm;
 }
 
