@@ -24,7 +24,7 @@ void CudaProgram<T>::forward(Matrix<const T> x, const Index* lengths, Matrix<T> 
   reserve(x.rows);
   kept_ = 0;
   set_state(state_of(mode));
-  Samples<T> samples;
+  Samples<T> samples = {};
   samples.x = x;
   samples.lengths = lengths;
   const BatchOfSamples<T> batch = batch_.take(queue_, samples, 0, x.rows, false);
@@ -57,7 +57,7 @@ void CudaProgram<T>::predict(Matrix<const T> x, const Index* lengths, Matrix<T> 
   reserve(std::min(batch, x.rows));
   kept_ = 0;
   set_state(state_of({}));
-  Samples<T> samples;
+  Samples<T> samples = {};
   samples.x = x;
   samples.lengths = lengths;
   for (Index first = 0; first < x.rows; first += batch) {
