@@ -157,7 +157,7 @@ void adam(Bench& b) {
   state.goes = 1;
   state.learning_rate = 1e-3;
   state.correction1 = state.correction2 = 1;
-  const std::vector<Span> spans = {{0, count}};
+  std::vector<Span> spans = {{0, count}};
   const std::vector<Piece> cut = cut_spans(spans);
   const RunState* const on_device = b.values(std::vector<RunState>{state});
   const SliceRule* const rules = b.values(std::vector<SliceRule>(1));
