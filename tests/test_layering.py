@@ -34,7 +34,7 @@ PYTHON_ROWS = (
         },
         *{"record_parts", "record_rows", "runs", "statistics", "storage", "time_record", "trainer", "training"},
     },
-    {"boltzmann", "pretraining", "theory", "doctor", "search", "watch"},
+    {"boltzmann", "compression", "pretraining", "theory", "doctor", "search", "watch"},
     {"report", "experiments", "sklearn"},
     {"cli", "cli_choices", "cli_data", "cli_devices", "cli_doctor", "cli_settings", "cli_train"},
     {"__init__", "__main__"},

@@ -62,6 +62,7 @@ from gradwell.training import fit
 if TYPE_CHECKING:
     from gradwell import boltzmann, callbacks, datasets, doctor, initializers, reference, search, theory, watch
     from gradwell.boltzmann import DBN, RBM
+    from gradwell.compression import HistoryCompressor
     from gradwell.doctor import compare, diagnose, treat
     from gradwell.generation import generate
     from gradwell.pretraining import pretrain
@@ -73,6 +74,7 @@ __version__ = build_info()["version"]
 
 _FROM = {
     "DBN": "gradwell.boltzmann",
+    "HistoryCompressor": "gradwell.compression",
     "RBM": "gradwell.boltzmann",
     "compare": "gradwell.doctor",
     "diagnose": "gradwell.doctor",
@@ -128,6 +130,7 @@ __all__ = [
     "Flatten",
     "GradientRecord",
     "History",
+    "HistoryCompressor",
     "Identity",
     "LayerNorm",
     "LeakyReLU",

@@ -153,3 +153,18 @@ def test_parameters_of_any_name_are_looked_at(make):
     assert not watch.faults
     diagnosis = watch.diagnose()
     assert diagnosis.verdicts["nonfinite"] == "clear" and "violent_updates" in diagnosis.verdicts
+
+
+def test_a_last_step_of_few_sequences_is_no_rise(rng):
+    """The first step's gradient is everyone's, the last step's that of the one long sequence."""
+    x, y = rng.normal(size=(64, 120, 3)), np.ones(64, int)
+    lengths = rng.integers(3, 20, 64)
+    lengths[0], y[0] = 120, 0
+    net = gw.Network([gw.RNN(16), gw.Dense(2)], (120, 3), seed=0)
+    net.parameters["1.weight"][...] *= 1e-2
+    net.parameters["1.bias"][0] = 12.0  # the long one is right, the others are wrong
+    rule = {"loss": "softmax_cross_entropy", "optimizer": gw.SGD(1e-6), "batch_size": 64, "stats": True}
+    history = gw.fit(net, (x, y, lengths), epochs=3, **rule)
+    time = history.gradients.time()
+    assert time.norm("hidden")[0, 0] > 1e3 * time.norm("hidden")[0, -1]
+    assert [finding.rule for finding in gw.diagnose(history).findings if finding.layer == "0"] == []

@@ -22,18 +22,20 @@ ON_DEVICES = {
 
 def pytest_generate_tests(metafunc):
     if metafunc.module.__name__.rpartition(".")[2] in ON_DEVICES:
-        metafunc.fixturenames.append("device")
         metafunc.parametrize("device", ["cpu", "cuda"], indirect=True)
 
 
-@pytest.fixture
+# Autouse: pytest drops a fixture again that only pytest_generate_tests asks for.
+@pytest.fixture(autouse=True)
 def device(request):
     """ "cpu" or "cuda": where the kernels of the test run."""
-    if request.param == "cuda":
+    name = getattr(request, "param", "cpu")
+    if name == "cuda":
         found = gw.cuda_info()
         if not found["available"]:
             pytest.skip(f"no GPU: {found['reason']}")
         if request.node.get_closest_marker("cpu_only"):
             pytest.skip("a property of the CPU's kernels alone")
-    with gw.kernels_on(request.param):
-        yield request.param
+    with gw.kernels_on(name):
+        assert gw._core.kernels_on_device() == (name == "cuda")
+        yield name

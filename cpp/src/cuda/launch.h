@@ -9,6 +9,13 @@
 
 #include "cuda/queue.h"
 
+#if defined(__CUDACC__)
+#define GRADWELL_PRAGMA(words) _Pragma(#words)
+#define GRADWELL_UNROLL_BY(times) GRADWELL_PRAGMA(unroll times)
+#else
+#define GRADWELL_UNROLL_BY(times)
+#endif
+
 namespace gradwell {
 namespace cuda {
 

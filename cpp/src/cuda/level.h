@@ -10,7 +10,17 @@ namespace cuda {
 template <class T>
 ActivationKernels<T> activation_kernels();
 template <class T>
+BoltzmannKernels<T> boltzmann_kernels();
+template <class T>
 DenseKernels<T> dense_kernels();
+template <class T>
+DropoutKernels<T> dropout_kernels();
+template <class T>
+ElementaryKernels<T> elementary_kernels();
+template <class T>
+LossKernels<T> loss_kernels();
+template <class T>
+ResidualKernels<T> residual_kernels();
 
 template <class T>
 void fill_table(Kernels<T>& table);

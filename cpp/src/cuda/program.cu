@@ -99,10 +99,10 @@ void CudaProgram<T>::reserve(Index rows) {
     std::vector<NarrowLayer<T>> layers;
     for (const auto& stage : stages_) {
       const StagePlan& s = stage->plan();
-      layers.push_back(
-          {s.inputs, s.outputs, s.weight, s.bias, s.activation, stage->output(rows).data, stage->error(rows).data});
+      layers.push_back({s.inputs, s.outputs, s.weight, s.bias, s.activation, stage->output(rows).data,
+                        stage->error(rows).data, nullptr});
     }
-    narrow_->bind(queue_, layers);
+    narrow_->bind(queue_, std::move(layers), rows);
   }
   capacity_ = rows;
 }

@@ -60,15 +60,14 @@ void CudaProgram<T>::begin_run(Run& run, Index step) {
   state.updates = run.memory->updates + step;
   set_state(state);
   const SliceTables<T>& s = *slices_;
-  // A norm is above every magnitude.
-  const auto norms_of = [&](const T* block) {
-    slice_norms(queue_, block, s.spans.data(), s.count, s.pieces.data(), s.pieces.size(), s.partial.data(),
-                s.norms.data());
+  const auto largest_of = [&](const T* block) {
+    slice_magnitudes(queue_, block, s.spans.data(), s.count, s.pieces.data(), s.pieces.size(), s.partial.data(),
+                     s.norms.data());
   };
-  norms_of(parameters_.data());
+  largest_of(parameters_.data());
   set_bound(queue_, state_.data(), s.norms.data(), s.count, false);
   if (state_count_ == 0) return;
-  norms_of(states_[0].data());
+  largest_of(states_[0].data());
   set_bound(queue_, state_.data(), s.norms.data(), s.count, true);
 }
 
@@ -236,7 +235,9 @@ void CudaProgram<T>::read_steps(const Run& run, const Samples<T>& samples, const
 #define GRADWELL_INSTANTIATE(T)                                                                        \
   template std::vector<unsigned char> CudaProgram<T>::held_fast(const Run&) const;                     \
   template void CudaProgram<T>::begin_run(Run&, Index);                                                \
-  template void CudaProgram<T>::take_steps(Run&, Index, Record*, TrainResult*);                        \
+  template Index CudaProgram<T>::stretch_of(Run&, Index, const Record*);                               \
+  template void CudaProgram<T>::take_steps(Run&, Index, Index, const Record*, TrainResult*);           \
+  template void CudaProgram<T>::take_records(const Run&, Index, Index, Fault, Record&);                \
   template void CudaProgram<T>::prepare(Run&, const Samples<T>&, const Index*, Index);                 \
   template TrainResult CudaProgram<T>::train(const TrainPlan&, const Samples<T>&, const Index*, Index, \
                                              const StepMemory&, Record*);                              \

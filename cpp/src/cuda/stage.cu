@@ -136,11 +136,11 @@ class EmbeddingStage final : public Stage<T> {
  public:
   using Stage<T>::Stage;
   void forward(const Pass<T>& pass, Matrix<const T> x) override {
-    embedding_forward(pass.queue, x, table(this->blocks_.parameters), this->output(pass.rows));
+    embedding_forward(pass.queue, x, as_const(table(this->blocks_.parameters)), this->output(pass.rows));
   }
   void backward_activation(const Pass<T>&, Matrix<const T>) override {}
   void backward_input(const Pass<T>& pass, Matrix<const T>, Matrix<T> dx) override {
-    residual_scaled(pass.queue, as_const(dx), Scale<T>{T(0), nullptr}, dx);  // tokens have no gradient
+    embedding_backward_input(pass.queue, dx);
   }
   void gradients(const Pass<T>& pass, Matrix<const T> x) override {
     embedding_backward(pass.queue, x, as_const(this->error(pass.rows)), table(this->blocks_.gradients));

@@ -28,5 +28,16 @@ GRADWELL_INLINE Random4 philox(Random4 counter, std::uint32_t key0, std::uint32_
   return counter;
 }
 
+// The words of columns 4 block ... 4 block + 3 of a row; the key is the seed. Where the step needs more than 32 bits
+// the rest joins the stream's word.
+GRADWELL_INLINE std::uint32_t stream_word(std::uint32_t stream, std::uint64_t step) {
+  return stream ^ (static_cast<std::uint32_t>(step >> 32) << 16);
+}
+GRADWELL_INLINE Random4 random_words(std::uint64_t seed, std::uint64_t step, std::uint32_t stream, std::uint32_t block,
+                                     std::uint32_t row) {
+  return philox({{block, row, stream_word(stream, step), static_cast<std::uint32_t>(step)}},
+                static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+}
+
 }  // namespace GRADWELL_LEVEL
 }  // namespace gradwell

@@ -8,6 +8,7 @@ from gradwell.datasets.digits import digits
 from gradwell.datasets.idx import load_idx
 from gradwell.datasets.mnist import mnist
 from gradwell.datasets.pixels import pixel_mnist
+from gradwell.datasets.rare import rare_symbols
 from gradwell.datasets.sequences import adding, copy_memory, copy_memory_baseline, latch, temporal_order
 from gradwell.datasets.stories import stories
 from gradwell.datasets.tables import Dataset, load_csv, load_npz
@@ -27,6 +28,7 @@ __all__ = [
     "load_npz",
     "mnist",
     "pixel_mnist",
+    "rare_symbols",
     "read_text",
     "stories",
     "temporal_order",

@@ -37,6 +37,8 @@ EXPERIMENTS: Final[dict[str, Entry]] = {
     "adding-problem": Entry("adding_problem", "two marked values to add: which recurrent cells learn it, and why"),
     "memory-length": Entry("memory_length", "how far back the gradient of each recurrent cell reaches"),
     "pascanu-temporal-order": Entry("pascanu_temporal_order", "clipping and a regulariser against vanishing in time"),
+    "history-compressor": Entry("history_compressor", "a plain cell over long lags, predictable symbols left out"),
+    "random-guessing": Entry("random_guessing", "weights guessed at random, against gradients through time"),
     "activation-derivatives": Entry("activation_derivatives", "every activation, its derivative and its bound"),
 }
 

@@ -39,6 +39,9 @@ class ShortMemory(Rule):
             if norms.shape[1] < 3:
                 continue
             change = norms[:, 0] - norms[:, -1]
+            # Of sequences of several lengths the last step belongs to few: only the steps' own gains make a rise.
+            grown = np.minimum(change, np.nansum(logs(time.gain("total")), axis=1))
+            change = np.where(change > 0, np.maximum(grown, 0.0), change)
             level = float(middle(change))
             if -LOST <= level <= GROWN:
                 continue
