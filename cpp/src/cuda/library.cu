@@ -48,9 +48,9 @@ std::unique_ptr<DeviceProgram<T>> make_program(const NetworkPlan& plan) {
   return std::make_unique<CudaProgram<T>>(plan);
 }
 
-const DeviceLibrary library = {
-    device_interface,     facts,         fill_table<float>, fill_table<double>, make_program<float>,
-    make_program<double>, set_precision, time_kernel};
+const DeviceLibrary library = {device_interface,     device_layout,      facts,
+                               fill_table<float>,    fill_table<double>, make_program<float>,
+                               make_program<double>, set_precision,      time_kernel};
 
 }  // namespace
 }  // namespace cuda
