@@ -1,5 +1,6 @@
 #include "cuda/activation.h"
 
+#include "cuda/fours.h"
 #include "cuda/level.h"
 #include "elementwise/activation_functors.h"
 
@@ -12,7 +13,12 @@ struct Value {
   F f;
   Matrix<const T> x;
   Matrix<T> y;
-  __device__ void operator()(Index i, Index j) const { y.data[i * y.stride + j] = f.value(x.data[i * x.stride + j]); }
+  template <class At>
+  __device__ void operator()(At at) const {
+    auto values = at.load(x);
+    for (int k = 0; k < At::count; ++k) values.value[k] = f.value(values.value[k]);
+    at.store(y, values);
+  }
 };
 
 template <class T, class F>
@@ -20,8 +26,11 @@ struct DerivativeOf {
   F f;
   Matrix<const T> x;
   Matrix<T> d;
-  __device__ void operator()(Index i, Index j) const {
-    d.data[i * d.stride + j] = f.derivative(x.data[i * x.stride + j]);
+  template <class At>
+  __device__ void operator()(At at) const {
+    auto values = at.load(x);
+    for (int k = 0; k < At::count; ++k) values.value[k] = f.derivative(values.value[k]);
+    at.store(d, values);
   }
 };
 
@@ -31,9 +40,12 @@ struct Back {
   bool output;
   Matrix<const T> dy, saved;
   Matrix<T> dx;
-  __device__ void operator()(Index i, Index j) const {
-    const T slope = derivative_of<T>(f, saved.data[i * saved.stride + j], output, 0);
-    dx.data[i * dx.stride + j] = dy.data[i * dy.stride + j] * slope;
+  template <class At>
+  __device__ void operator()(At at) const {
+    auto values = at.load(dy);
+    const auto from = at.load(saved);
+    for (int k = 0; k < At::count; ++k) values.value[k] *= derivative_of<T>(f, from.value[k], output, 0);
+    at.store(dx, values);
   }
 };
 
@@ -72,37 +84,19 @@ __global__ void prelu_back(Matrix<const T> dy, Matrix<const T> x, const T* slope
   dslope[j] = static_cast<T>(sum);
 }
 
-template <class T, class F>
-struct Flat {
-  F f;
-  bool output;
-  Matrix<const T> saved;
-  T limit;
-  unsigned long long* flat;
-  typename SameSize<T>::Integer* alive;
-  __device__ void operator()(Index i, Index j) const {
-    const T slope = derivative_of<T>(f, saved.data[i * saved.stride + j], output, 0);
-    if (magnitude<T>(slope) < limit) {
-      atomicAdd(flat, 1ull);
-    } else {
-      alive[j] = 1;
-    }
-  }
-};
-
 }  // namespace
 
 template <class T>
 void activation_forward(Queue& queue, Activation activation, Matrix<const T> x, Matrix<T> y) {
   with_functor<T>(activation, [&](auto f) {
-    for_each_element("activation_forward", queue, x.rows, x.columns, Value<T, decltype(f)>{f, x, y});
+    for_each_four("activation_forward", queue, x.rows, x.columns, Value<T, decltype(f)>{f, x, y}, x, y);
   });
 }
 
 template <class T>
 void activation_derivative(Queue& queue, Activation activation, Matrix<const T> x, Matrix<T> d) {
   with_functor<T>(activation, [&](auto f) {
-    for_each_element("activation_derivative", queue, x.rows, x.columns, DerivativeOf<T, decltype(f)>{f, x, d});
+    for_each_four("activation_derivative", queue, x.rows, x.columns, DerivativeOf<T, decltype(f)>{f, x, d}, x, d);
   });
 }
 
@@ -111,7 +105,7 @@ void activation_backward(Queue& queue, Activation activation, Saved which, Matri
                          Matrix<T> dx) {
   with_functor<T>(activation, [&](auto f) {
     const Back<T, decltype(f)> body = {f, which == Saved::output, dy, saved, dx};
-    for_each_element("activation_backward", queue, dy.rows, dy.columns, body);
+    for_each_four("activation_backward", queue, dy.rows, dy.columns, body, dy, saved, dx);
   });
 }
 
@@ -123,16 +117,6 @@ void prelu_forward(Queue& queue, Matrix<const T> x, const T* slope, Matrix<T> y)
 template <class T>
 void prelu_backward(Queue& queue, Matrix<const T> dy, Matrix<const T> x, const T* slope, Matrix<T> dx, T* dslope) {
   launch("prelu_backward", queue, {ceiling(x.columns, 32), 32 * prelu_warps}, prelu_back<T>, dy, x, slope, dx, dslope);
-}
-
-template <class T>
-void activation_saturation(Queue& queue, Derivative<T> of, unsigned long long* flat,
-                           typename SameSize<T>::Integer* alive) {
-  with_functor<T>(of.activation, [&](auto f) {
-    const T limit = T(0.01) * f.steepest();
-    const Flat<T, decltype(f)> body = {f, of.which == Saved::output, of.saved, limit, flat, alive};
-    for_each_element("activation_saturation", queue, of.saved.rows, of.saved.columns, body);
-  });
 }
 
 namespace {
@@ -197,7 +181,6 @@ ActivationKernels<T> activation_kernels() {
   template void activation_backward(Queue&, Activation, Saved, Matrix<const T>, Matrix<const T>, Matrix<T>); \
   template void prelu_forward(Queue&, Matrix<const T>, const T*, Matrix<T>);                                 \
   template void prelu_backward(Queue&, Matrix<const T>, Matrix<const T>, const T*, Matrix<T>, T*);           \
-  template void activation_saturation(Queue&, Derivative<T>, unsigned long long*, SameSize<T>::Integer*);    \
   template ActivationKernels<T> activation_kernels<T>();
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)

@@ -21,5 +21,15 @@ void prelu_backward(Queue&, Matrix<const T> dy, Matrix<const T> x, const T* slop
 template <class T>
 void activation_saturation(Queue&, Derivative<T> of, unsigned long long* flat, typename SameSize<T>::Integer* alive);
 
+// The same of many matrices by few launches; the tasks lie on the host and are read at once.
+template <class T>
+struct SaturationTask {
+  Derivative<T> of;
+  unsigned long long* flat;
+  typename SameSize<T>::Integer* alive;
+};
+template <class T>
+void activation_saturations(Queue&, const SaturationTask<T>* tasks, int count);
+
 }  // namespace cuda
 }  // namespace gradwell

@@ -15,9 +15,11 @@
 #define GRADWELL_TABLE static __device__ constexpr
 #if defined(__CUDACC__)
 #define GRADWELL_UNROLL _Pragma("unroll")
+#define GRADWELL_UNROLL_BY_8 _Pragma("unroll 8")
 #define GRADWELL_ANY_CALLER _Pragma("nv_exec_check_disable")
 #else
 #define GRADWELL_UNROLL
+#define GRADWELL_UNROLL_BY_8
 #define GRADWELL_ANY_CALLER
 #endif
 

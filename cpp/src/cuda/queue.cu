@@ -31,8 +31,14 @@ Precision precision() {
 Queue::Queue() {
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   try {
+    const std::size_t bytes = part_numbers * sizeof(double) + part_counters * sizeof(unsigned);
+    void* memory = nullptr;
+    check_cuda(cudaMalloc(&memory, bytes), "cudaMalloc");
+    parts_ = static_cast<double*>(memory);
+    check_cuda(cudaMemsetAsync(memory, 0, bytes, stream_), "cudaMemsetAsync");
     products_ = new Products;
   } catch (...) {
+    cudaFree(parts_);
     cudaStreamDestroy(stream_);
     throw;
   }
@@ -40,6 +46,7 @@ Queue::Queue() {
 
 Queue::~Queue() {
   delete products_;
+  cudaFree(parts_);
   cudaStreamDestroy(stream_);
 }
 

@@ -30,11 +30,16 @@ class Queue {
 
   cudaStream_t stream() const { return stream_; }
   Products& products() const { return *products_; }
+  // For the parts of one function's sums: numbers, and counters that are 0 before it and after it.
+  static constexpr Index part_numbers = 160 * 1024, part_counters = 512;
+  double* parts() const { return parts_; }
+  unsigned* counters() const { return reinterpret_cast<unsigned*>(parts_ + part_numbers); }
   void wait() const { check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
  private:
   cudaStream_t stream_ = nullptr;
   Products* products_ = nullptr;
+  double* parts_ = nullptr;
 };
 
 }  // namespace cuda

@@ -25,7 +25,8 @@ class CudaRecurrence {
   // may be captured; only cuBLASLt's choice of a product, once a shape, is made on the host.
   void reserve(Queue& queue, Index batch, Index steps);
 
-  // x is (batch, steps, inputs), y (batch, steps, hidden) or null; lengths (batch), on the device, or null.
+  // x is (batch, steps, inputs), y (batch, steps, hidden) or null; lengths (batch), on the device, or null:
+  // the way back reads them again.
   void forward(Queue& queue, Index batch, Sequence<const T> x, const Index* lengths, Sequence<T> y);
   // (batch, hidden) of the last pass.
   const T* last_state() const { return run_.states + run_.steps * run_.batch * run_.hidden; }
