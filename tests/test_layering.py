@@ -50,7 +50,7 @@ HEADER_ROWS = (
     {"types"},
     {"check", "memory", "threads"},
     set(),  # the kernel families: every header not named here
-    {"kernels", "record", "clipper"},
+    {"kernels", "record", "clipper", "step_bounds"},
     {"recurrence"},
     {"network", "training"},
     {"device"},

@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "core/team.h"
+#include "gradwell/step_bounds.h"
 #include "layers/layer.h"
-#include "step_bounds.h"
 
 namespace gradwell {
 

@@ -4,7 +4,7 @@
 
 #include "cuda/norms.h"
 #include "cuda/optimizers.h"
-#include "step_bounds.h"
+#include "gradwell/step_bounds.h"
 
 namespace gradwell {
 namespace cuda {
