@@ -8,7 +8,7 @@ if(GRADWELL_CUDA_EMULATED)
   add_library(gradwell_cuda SHARED ${cuda_sources} ${emulator_sources})
   target_include_directories(gradwell_cuda PRIVATE cpp/emulator)
   # -x c++: g++ does not know what a .cu is.
-  target_compile_options(gradwell_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-x c++> -Wall -Wextra -Wshadow -ffp-contract=off -fno-math-errno -O2)
+  target_compile_options(gradwell_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-x c++> -Wall -Wextra -Wshadow -ffp-contract=off -fno-math-errno -O1)
   if(GRADWELL_WERROR)
     target_compile_options(gradwell_cuda PRIVATE -Werror)
   endif()
