@@ -17,7 +17,8 @@ def every_activation():
 
 
 def normalised():
-    return [gw.Dense(6), gw.BatchNorm(), gw.ReLU(), gw.Dense(5), gw.LayerNorm(), gw.GELU(), gw.BatchNorm(), gw.Dense(3)]
+    last = [gw.LayerNorm(), gw.GELU(), gw.BatchNorm(), gw.Dense(3)]
+    return [gw.Dense(6, use_bias=False), gw.BatchNorm(), gw.ReLU(), gw.Dense(5), *last]
 
 
 def dropped():
