@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <vector>
 
 #if !defined(__x86_64__)
@@ -75,7 +74,8 @@ struct Thread {
   bool done = false;
   const Barrier* waits = nullptr;  // for its next round
   unsigned round = 0;
-  alignas(16) unsigned char shared_with_warp[16];
+  unsigned exchange = 0;
+  alignas(16) unsigned char shared_with_warp[2][16];
 };
 
 struct Block {
@@ -126,7 +126,7 @@ struct Block {
   }
 };
 
-thread_local std::unique_ptr<Block> here;
+thread_local Block* here = nullptr;  // kept until the process ends
 
 void begin_thread() {
   (*here->kernel)();
@@ -147,18 +147,26 @@ void run_block() {
   for (unsigned t = 0; t < b.threads; ++t) {
     b.all[t].done = false;
     b.all[t].waits = nullptr;
+    b.all[t].exchange = 0;
     prepare(b.all[t].place, b.stacks + t * stack_bytes, begin_thread);
   }
+  // Warp by warp: each goes on until all its threads wait for the block, or are done.
   for (unsigned left = b.threads; left > 0;) {
     bool moved = false;
-    for (unsigned t = 0; t < b.threads; ++t) {
-      Thread& thread = b.all[t];
-      if (thread.done || (thread.waits && thread.waits->round == thread.round)) continue;
-      thread.waits = nullptr;
-      b.current = t;
-      moved = true;
-      go(b.outside, thread.place);
-      left -= thread.done;
+    for (unsigned first = 0; first < b.threads; first += 32) {
+      const unsigned end = first + 32 < b.threads ? first + 32 : b.threads;
+      for (bool warp_moved = true; warp_moved;) {
+        warp_moved = false;
+        for (unsigned t = first; t < end; ++t) {
+          Thread& thread = b.all[t];
+          if (thread.done || (thread.waits && thread.waits->round == thread.round)) continue;
+          thread.waits = nullptr;
+          b.current = t;
+          warp_moved = moved = true;
+          go(b.outside, thread.place);
+          left -= thread.done;
+        }
+      }
     }
     if (!moved) {
       std::fprintf(stderr, "emulated block %u: its threads wait for one another at different barriers\n", b.block);
@@ -170,7 +178,7 @@ void run_block() {
 }  // namespace
 
 void run_grid(unsigned blocks, unsigned threads, std::size_t shared_bytes, const std::function<void()>& kernel) {
-  if (!here) here = std::make_unique<Block>();
+  if (!here) here = new Block;
   Block& b = *here;
   b.reserve(threads);
   if (b.all.size() < threads) b.all = std::vector<Thread>(threads);
@@ -215,7 +223,11 @@ void meet_warp() {
   here->meet(here->warps[here->current / 32]);
 }
 void* place_of(int lane) {
-  return here->all[here->current / 32 * 32 + static_cast<unsigned>(lane)].shared_with_warp;
+  const unsigned exchange = here->all[here->current].exchange;
+  return here->all[here->current / 32 * 32 + static_cast<unsigned>(lane)].shared_with_warp[exchange];
+}
+void next_exchange() {
+  here->all[here->current].exchange ^= 1u;
 }
 
 }  // namespace gradwell_emulator

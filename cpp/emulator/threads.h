@@ -23,10 +23,12 @@ void* shared_memory();
 void meet_block();
 int any_of_block(int value);
 void meet_warp();
-// This thread's place, of 16 bytes, among those that its warp shares; and that of another lane.
+// This thread's place, of 16 bytes, among those that its warp shares for one exchange; and that of another lane.
 void* place_of(int lane);
+void next_exchange();
 
-// What `value` is in another lane of the warp: all lanes must ask.
+// What `value` is in another lane of the warp: all lanes must ask. Exchanges take turns with two places a lane: no lane
+// is two exchanges ahead of another.
 template <class V>
 V of_lane(V value, int from) {
   static_assert(sizeof(V) <= 16, "a place has 16 bytes");
@@ -34,7 +36,7 @@ V of_lane(V value, int from) {
   meet_warp();
   V result;
   std::memcpy(&result, place_of(from), sizeof result);
-  meet_warp();
+  next_exchange();
   return result;
 }
 

@@ -33,7 +33,7 @@ def test_one_gradient(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_step(kind):
-    cpu, gpu = (gw.fit(net, networks.samples(rows=300), epochs=4, **RULE).gradients for net in networks.pair(kind))
+    cpu, gpu = (gw.fit(net, networks.samples(rows=120), epochs=9, **RULE).gradients for net in networks.pair(kind))
     compare(gpu[:5], cpu[:5], relative=1e-8)
     np.testing.assert_allclose(gpu.norm("weight"), cpu.norm("weight"), rtol=1e-4)
     np.testing.assert_allclose(gpu.dead, cpu.dead)  # a window of 1,000 samples is full
@@ -68,6 +68,6 @@ def test_the_doctor_sees_the_same():
     for device in ("cpu", "cuda"):
         net = gw.mlp([64, *[20] * 6, 10], activation="sigmoid", init="nielsen", seed=0, device=device)
         history = gw.fit(net, (x, y), max_steps=40, **{**RULE, "batch_size": 50})
-        verdicts.append([finding.name for finding in gw.diagnose(history).findings])
+        verdicts.append([finding.rule for finding in gw.diagnose(history).findings])
     assert verdicts[0]
     assert verdicts[0] == verdicts[1]

@@ -9,6 +9,7 @@ if(GRADWELL_CUDA_EMULATED)
   target_include_directories(gradwell_cuda PRIVATE cpp/emulator)
   # -x c++: g++ does not know what a .cu is.
   target_compile_options(gradwell_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-x c++> -Wall -Wextra -Wshadow -ffp-contract=off -fno-math-errno -O1)
+  set_source_files_properties(${emulator_sources} PROPERTIES COMPILE_OPTIONS -O3)
   if(GRADWELL_WERROR)
     target_compile_options(gradwell_cuda PRIVATE -Werror)
   endif()
