@@ -7,6 +7,9 @@
 #   make format     format Python and C++ in place
 #   make zoo        diagnose labelled networks, sick and healthy, and count what is found
 #   make stubs      write python/gradwell/_core.pyi anew
+#   make cuda       build the library for NVIDIA GPUs (needs nvcc of CUDA 13) and put it beside the package
+#   make emulated   build that library for the CPU, so that its kernels are tested where no GPU is; make test does it
+#   make gpu-check  on a machine with a GPU, without a network: build, test, look for memory errors and races, measure
 #   make bench      time the kernels, and whole steps beside the frameworks that are installed, into bench/results
 #   make instructions   count the instructions of a step (needs valgrind) and compare with bench/instructions.json
 #   make sanitize   run the tests on a build with the address and undefined-behaviour sanitizers
@@ -23,9 +26,12 @@ BUILD_OPTIONS ?=
 python := $(VENV)/bin/python
 install := $(python) -m pip --disable-pip-version-check --quiet install
 cpp_files := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
-sources := pyproject.toml CMakeLists.txt $(cpp_files)
+cuda_files := $(wildcard cpp/src/cuda/* cpp/emulator/* cpp/src/elementwise/* cpp/include/gradwell/*)
+sources := pyproject.toml CMakeLists.txt $(filter-out cpp/emulator/% %.cu,$(cpp_files))
+emulated := build/emulated/libgradwell_cuda.so
+CUDA_ARCHITECTURES ?= 80-real;90-real;120-real;120-virtual
 
-.PHONY: help demo zoo test lint format stubs bench instructions sanitize wheel clean venv FORCE
+.PHONY: help demo zoo test lint format stubs cuda emulated gpu-check bench instructions sanitize wheel clean venv FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -34,7 +40,7 @@ help:
 demo: $(VENV)/.built $(VENV)/.extra-plot $(VENV)/.extra-report
 	$(VENV)/bin/gradwell demo
 
-test: $(VENV)/.built-strict $(VENV)/.extra-test
+test: $(VENV)/.built-strict $(VENV)/.extra-test $(emulated)
 	$(python) -m pytest -q $(PYTEST_ARGS)
 
 zoo: $(VENV)/.built
@@ -54,6 +60,28 @@ format: $(VENV)/.extra-lint
 
 stubs: $(VENV)/.built $(VENV)/.extra-lint
 	$(python) tools/stubs.py
+
+emulated: $(emulated)
+
+$(emulated): CMakeLists.txt $(cuda_files) | $(VENV)/.tools
+	@echo "building the CUDA library for the CPU"
+	@$(VENV)/bin/cmake -S . -B build/emulated -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja) \
+	    -DGRADWELL_CUDA_EMULATED=ON -DGRADWELL_CUDA_ONLY=ON -DGRADWELL_WERROR=ON >/dev/null
+	@$(VENV)/bin/cmake --build build/emulated >build/emulated/log || { tail -n 60 build/emulated/log; exit 1; }
+
+# The wheel brings cuBLAS's headers; what is installed is the library alone, which says at run time whether it can work.
+cuda: $(VENV)/.built
+	$(install) "nvidia-cublas>=13,<14"
+	$(VENV)/bin/cmake -S . -B build/cuda -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja) \
+	    -DPython_EXECUTABLE=$(abspath $(python)) -DGRADWELL_CUDA=ON -DGRADWELL_CUDA_ONLY=ON -DGRADWELL_WERROR=ON \
+	    "-DCMAKE_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES)"
+	$(VENV)/bin/cmake --build build/cuda
+	$(VENV)/bin/cmake --install build/cuda --prefix \
+	    "$$($(python) -c 'import sysconfig; print(sysconfig.get_path("platlib"))')"
+
+# Installs nothing, so it takes the Python that PyTorch is in; GPU_CHECK="--minutes 20 --parts kernels,bench" and such.
+gpu-check:
+	$(PYTHON) tools/gpu_check.py $(GPU_CHECK)
 
 # Benchmarks are skipped everywhere else, so pyproject's addopts are emptied here.
 bench: $(VENV)/.built $(VENV)/.extra-bench

@@ -6,7 +6,6 @@ the machine falls on all. Ratios are of medians. Writes compare.json, compare.md
 """
 
 import argparse
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import own
 import report
-from jobs import JOBS
+from jobs import JOBS, judge
 from worker import Worker
 
 import gradwell as gw
@@ -86,20 +85,6 @@ def measure(job, rounds, chosen):
             worker.stop()
     versions = {worker.name: worker.version for worker in workers}
     return {"job": job.name, "threads": job.threads, "times": times, "versions": versions, "absent": absent}
-
-
-def judge(job, row):
-    """Return what each bar asks, what was measured and whether it holds; None where a side is absent."""
-    medians = {name: statistics.median(values) for name, values in row["times"].items()}
-    peers = {name: value for name, value in medians.items() if not name.startswith("gradwell") and "stats" not in name}
-    bars = []
-    for bar in job.bars:
-        over = min(peers, key=peers.get, default=None) if bar.over == "best peer" else bar.over
-        if over not in medians or bar.under not in medians:
-            continue
-        ratio = medians[over] / medians[bar.under]
-        bars.append({"bar": str(bar), "peer": over, "ratio": ratio, "holds": bool(bar.holds(ratio))})
-    return bars
 
 
 def main():

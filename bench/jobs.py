@@ -4,6 +4,7 @@ A step job trains a net of `sizes` with `activation` between its layers by SGD o
 is `steps` steps. A kernel job calls one operation `steps` times a round. Weights and data follow from the job alone.
 """
 
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,20 @@ class Job:
         rng = np.random.default_rng(0)
         samples = self.steps * self.batch
         return rng.random((samples, self.sizes[0]), dtype=np.float32), rng.integers(0, self.sizes[-1], samples)
+
+
+def judge(job, row):
+    """Return what each bar asks, what was measured and whether it holds; None where a side is absent."""
+    medians = {name: statistics.median(values) for name, values in row["times"].items()}
+    peers = {name: value for name, value in medians.items() if not name.startswith("gradwell") and "stats" not in name}
+    bars = []
+    for bar in job.bars:
+        over = min(peers, key=peers.get, default=None) if bar.over == "best peer" else bar.over
+        if over not in medians or bar.under not in medians:
+            continue
+        ratio = medians[over] / medians[bar.under]
+        bars.append({"bar": str(bar), "peer": over, "ratio": ratio, "holds": bool(bar.holds(ratio))})
+    return bars
 
 
 OURS = ("gradwell", "gradwell stats")

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import gradwell as gw
 
+WORDS = ("holds", "FALLS SHORT")
 
-def show(row):
-    """Print one job's figures."""
+
+def show(row, words=WORDS):
+    """Print one job's figures; `words` are said of a bar that holds, and of one that does not."""
     unit = row.get("unit", "µs")
     print(row["job"], flush=True)
     for name, values in row["times"].items():
@@ -18,7 +20,7 @@ def show(row):
     for name, why in row["absent"].items():
         print(f"  {name:16} left out: {why}")
     for bar in row["bars"]:
-        verdict = "holds" if bar["holds"] else "FALLS SHORT"
+        verdict = words[not bar["holds"]]
         print(f"  {bar['bar']:40} {bar['peer']:14} {bar['ratio']:6.2f}  {verdict}", flush=True)
 
 
@@ -50,7 +52,7 @@ def write(folder, rows, peaks):
 
 
 def markdown(about, rows):
-    """Return the table."""
+    """Return the whole page."""
     versions = sorted({version for row in rows for version in row["versions"].values()})
     peak = about["peaks_of_a_core"]
     lines = [
@@ -59,7 +61,14 @@ def markdown(about, rows):
         + ", ".join(f"{rate:.0f} GB/s from {kib} KiB" for kib, rate in peak["gbytes"].items())
         + ".",
         "",
-        "| job | gradwell | best peer | others | bar | measured | holds |",
+    ]
+    return "\n".join(lines) + "\n" + table(rows)
+
+
+def table(rows, words=("yes", "**no**"), title="holds"):
+    """Return a line for every job, and one more for every further bar of it."""
+    lines = [
+        f"| job | gradwell | best peer | others | bar | measured | {title} |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -75,9 +84,11 @@ def markdown(about, rows):
             ", ".join(f"{name} {medians[name]:.4g}" for name in shown),
         ]
         for bar in row["bars"]:
-            verdict = "yes" if bar["holds"] else "**no**"
+            verdict = words[not bar["holds"]]
             lines.append(f"| {' | '.join(cells)} | {bar['bar']} | {bar['ratio']:.2f} | {verdict} |")
             cells = ["", "", "", ""]
+        if not row["bars"]:
+            lines.append(f"| {' | '.join(cells)} |  |  |  |")
     return "\n".join(lines) + "\n"
 
 

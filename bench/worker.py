@@ -3,9 +3,11 @@
 Frameworks bring thread pools and settings of the floating-point unit of their own; apart, none disturbs another.
 """
 
+import gc
 import multiprocessing
 import time
 import traceback
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,14 +15,29 @@ import numpy as np
 class Worker:
     """The near end of a contestant in a process of its own."""
 
-    def __init__(self, name, job):
+    def __init__(self, name, job=None):
         context = multiprocessing.get_context("spawn")
         self.name = name
         self.pipe, far = context.Pipe()
-        self.process = context.Process(target=serve, args=(far, name, job), daemon=True)
+        self.process = context.Process(target=serve, args=(far, name), daemon=True)
         self.process.start()
         far.close()
-        self.absent = None
+        self.absent, self.version, self.check = None, "", None
+        if job is not None:
+            self.begin(job)
+            self.started()
+
+    def begin(self, job):
+        """Have the contestant made for a job; `started` waits for it."""
+        self.pipe.send(("job", job))
+
+    def started(self, longest=None):
+        """Wait until the contestant is ready, or absent; at most so many seconds, then it is stopped."""
+        self.absent, self.version, self.check = None, "", None
+        if longest is not None and not self.pipe.poll(longest):
+            self.absent = f"not ready within {longest:.0f} s"
+            self.stop()
+            return
         self.version, self.check = self.receive() or ("", None)
 
     def receive(self):
@@ -35,9 +52,9 @@ class Worker:
             raise RuntimeError(f"{self.name}:\n{value}")
         return value
 
-    def round(self):
-        """Return the seconds of one round."""
-        self.pipe.send("round")
+    def round(self, epochs=0):
+        """Return the seconds of one round, of so many epochs where it is not of the job's."""
+        self.pipe.send(("round", epochs))
         return self.receive()
 
     def stop(self):
@@ -46,21 +63,30 @@ class Worker:
         self.process.join()
 
 
-def serve(pipe, name, job):
-    """Send version and check values, then the seconds of every round asked for."""
+def serve(pipe, name):
+    """Make the contestant of every job sent, and send its version and check values; the seconds of every round."""
+    contestant = run = None
     try:
-        try:
-            from contestants import make
+        while True:
+            what, value = pipe.recv()
+            if what == "round":
+                if value:
+                    contestant.job = replace(contestant.job, epochs=value)
+                start = time.perf_counter()
+                run()
+                pipe.send(("seconds", time.perf_counter() - start))
+                continue
+            contestant = run = None  # its memory is the next one's
+            gc.collect()
+            try:
+                from contestants import make
 
-            run, version, check = prepare(make(name, job), job)
-        except ImportError as error:
-            pipe.send(("absent", str(error)))
-            return
-        pipe.send(("ready", (version, check)))
-        while pipe.recv() == "round":
-            start = time.perf_counter()
-            run()
-            pipe.send(("seconds", time.perf_counter() - start))
+                contestant = make(name, value)
+                run, version, check = prepare(contestant, value)
+            except ImportError as error:
+                pipe.send(("absent", str(error)))
+                continue
+            pipe.send(("ready", (version, check)))
     except EOFError:
         pass
     except BaseException:

@@ -1,10 +1,29 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from commands import done
 from hypothesis import settings
 
+import gradwell as gw
+
+# Without a GPU, what runs on one is tested on the CPU: `make emulated` compiles the same sources for it.
+EMULATED = Path(__file__).resolve().parents[1] / "build" / "emulated" / "libgradwell_cuda.so"
+if EMULATED.is_file() and "GRADWELL_CUDA_LIBRARY" not in os.environ and not gw.cuda_info()["available"]:
+    os.environ["GRADWELL_CUDA_LIBRARY"] = str(EMULATED)
+
 settings.register_profile("gradwell", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("gradwell")
+
+
+@pytest.fixture
+def cuda():
+    """The facts of the GPU; the test is skipped where there is none."""
+    found = gw.cuda_info()
+    if not found["available"]:
+        pytest.skip(f"no GPU: {found['reason']}")
+    return found
 
 
 @pytest.fixture

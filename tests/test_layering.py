@@ -14,9 +14,9 @@ in_the_repository = pytest.mark.skipif(
 
 # From the bottom up. A module imports its own row and those above it in this list, without cycles.
 PYTHON_ROWS = (
-    {"_core", "checks", "datasets", "parts", "startup"},
+    {"_core", "checks", "datasets", "devices", "parts", "startup"},
     {"reference", "kernels", "initializers", "regularizers", "layers", "losses", "schedules", "initialization"},
-    {"mlp", "network"},
+    {"mlp", "network", "network_inputs"},
     {
         *{
             "callbacks",
@@ -36,7 +36,7 @@ PYTHON_ROWS = (
     },
     {"boltzmann", "compression", "pretraining", "theory", "doctor", "search", "watch"},
     {"report", "experiments", "sklearn"},
-    {"cli", "cli_choices", "cli_data", "cli_doctor", "cli_settings", "cli_train"},
+    {"cli", "cli_choices", "cli_data", "cli_devices", "cli_doctor", "cli_settings", "cli_train"},
     {"__init__", "__main__"},
 )
 PYTHON_RANK = {module: rank for rank, row in enumerate(PYTHON_ROWS) for module in row}
@@ -50,8 +50,10 @@ HEADER_ROWS = (
     {"types"},
     {"check", "memory", "threads"},
     set(),  # the kernel families: every header not named here
-    {"kernels", "record", "clipper"},
+    {"kernels", "record", "clipper", "step_bounds"},
     {"recurrence"},
+    {"network", "training"},
+    {"device"},
     {"program"},
 )
 HEADER_RANK = {header: rank for rank, row in enumerate(HEADER_ROWS) for header in row}
@@ -61,8 +63,10 @@ KERNEL_FAMILY = 2
 INCLUDES = {
     "cpp/include/gradwell": r"gradwell/.*",
     "cpp/src/core": r"(gradwell|core)/.*",
-    "cpp/src/cpu": r"(gradwell|cpu)/.*|core/denormals\.h",
-    "cpp/src/cuda": r"(gradwell|cuda)/.*",
+    "cpp/src/cpu": r"(gradwell|cpu|elementwise)/.*|core/denormals\.h",
+    "cpp/src/elementwise": r"(gradwell|elementwise)/.*|(cpu/simd|cuda/lane)\.h",
+    "cpp/src/cuda": r"(gradwell|cuda|elementwise)/.*|core/library\.h",
+    "cpp/emulator": r"[^/]+\.h",
     "cpp/src/layers": r"(gradwell|layers)/.*|recorder\.h",
     "cpp/src": r"(gradwell|core|layers)/.*|[^/]+\.h",
     "cpp/bindings": r"(gradwell|core)/.*|[^/]+\.h",

@@ -39,7 +39,7 @@ class Torch:
                 self.measure_all()
             self.optimizer.step()
             losses.append(loss.detach())
-        return torch.stack(losses).numpy()
+        return torch.stack(losses).cpu().numpy()
 
     def recorded_forward(self, x):
         """Keep what the record is about: z with its gradient, and the outputs."""

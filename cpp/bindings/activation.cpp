@@ -1,7 +1,7 @@
 #include "gradwell/activation.h"
 
 #include "array.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 #include "names.h"
 
 namespace gradwell::bindings {
@@ -16,7 +16,7 @@ py::object map(const char* operation, const py::object& x, const py::object& nam
     auto out = output_like<T>(in.owner);
     T* y = out.mutable_data();
     call([&](Context c) {
-      pick(kernels<T>().activation)(c, activation, {in.data, 1, in.size, in.size}, {y, 1, in.size, in.size});
+      pick(placed_kernels<T>().activation)(c, activation, {in.data, 1, in.size, in.size}, {y, 1, in.size, in.size});
     });
     return out;
   });
@@ -49,8 +49,8 @@ py::object backward(const py::object& dy, const py::object& name, const py::obje
     T* dx = out.mutable_data();
     const Index n = upstream.size;
     call([&](Context c) {
-      kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input, {upstream.data, 1, n, n},
-                                       {saved.data, 1, n, n}, {dx, 1, n, n});
+      placed_kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input,
+                                              {upstream.data, 1, n, n}, {saved.data, 1, n, n}, {dx, 1, n, n});
     });
     return out;
   });
@@ -70,7 +70,7 @@ py::object prelu_forward(const py::object& x, const py::object& slope) {
     const auto in = input_matrix<T>(op, "x", x);
     const auto k = slopes<T>(op, slope, in.view.columns, "x");
     auto out = output_matrix<T>(in.view.rows, in.view.columns);
-    call([&](Context c) { kernels<T>().activation.prelu_forward(c, in.view, k.data, out.view); });
+    call([&](Context c) { placed_kernels<T>().activation.prelu_forward(c, in.view, k.data, out.view); });
     return std::move(out.owner);
   });
 }
@@ -87,7 +87,9 @@ py::object prelu_backward(const py::object& dy, const py::object& x, const py::o
     auto dx = output_matrix<T>(in.view.rows, in.view.columns);
     py::array_t<T> dslope(in.view.columns);
     T* sums = dslope.mutable_data();
-    call([&](Context c) { kernels<T>().activation.prelu_backward(c, upstream.view, in.view, k.data, dx.view, sums); });
+    call([&](Context c) {
+      placed_kernels<T>().activation.prelu_backward(c, upstream.view, in.view, k.data, dx.view, sums);
+    });
     return py::make_tuple(std::move(dx.owner), std::move(dslope));
   });
 }

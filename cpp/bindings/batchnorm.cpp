@@ -4,7 +4,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 #include "names.h"
 
 namespace gradwell::bindings {
@@ -48,8 +48,8 @@ py::tuple batch_forward(const py::object& x, const py::object& gamma, const py::
       const auto m = moments(op, "mean", mean, columns, "columns");
       const auto v = moments(op, "variance", variance, columns, "columns");
       call([&](Context c) {
-        kernels<T>().batchnorm.inference(c, in.view, g.data, b.data, m.data, v.data, eps, f, {nullptr, 0, 0, 0},
-                                         y.view);
+        placed_kernels<T>().batchnorm.inference(c, in.view, g.data, b.data, m.data, v.data, eps, f, {nullptr, 0, 0, 0},
+                                                y.view);
       });
       return py::make_tuple(std::move(y.owner), m.owner, v.owner);
     }
@@ -58,7 +58,7 @@ py::tuple batch_forward(const py::object& x, const py::object& gamma, const py::
     double* const m = found_mean.mutable_data();
     double* const v = found_variance.mutable_data();
     call([&](Context c) {
-      kernels<T>().batchnorm.forward(c, in.view, g.data, b.data, eps, f, {nullptr, 0, 0, 0}, y.view, m, v);
+      placed_kernels<T>().batchnorm.forward(c, in.view, g.data, b.data, eps, f, {nullptr, 0, 0, 0}, y.view, m, v);
     });
     return py::make_tuple(std::move(y.owner), std::move(found_mean), std::move(found_variance));
   });
@@ -83,8 +83,8 @@ py::tuple batch_backward(const py::object& dy, const py::object& x, const py::ob
     T* const to_gamma = dgamma.mutable_data();
     T* const to_beta = dbeta.mutable_data();
     call([&](Context c) {
-      kernels<T>().batchnorm.backward(c, upstream.view, in.view, g.data, m.data, v.data, eps, constant, to_gamma,
-                                      to_beta, dx.view);
+      placed_kernels<T>().batchnorm.backward(c, upstream.view, in.view, g.data, m.data, v.data, eps, constant, to_gamma,
+                                             to_beta, dx.view);
     });
     return py::make_tuple(std::move(dx.owner), std::move(dgamma), std::move(dbeta));
   });
@@ -106,7 +106,7 @@ py::tuple layer_forward(const py::object& x, const py::object& gamma, const py::
     double* const m = mean.mutable_data();
     double* const v = variance.mutable_data();
     call([&](Context c) {
-      kernels<T>().layernorm.forward(c, in.view, g.data, b.data, eps, f, {nullptr, 0, 0, 0}, y.view, m, v);
+      placed_kernels<T>().layernorm.forward(c, in.view, g.data, b.data, eps, f, {nullptr, 0, 0, 0}, y.view, m, v);
     });
     return py::make_tuple(std::move(y.owner), std::move(mean), std::move(variance));
   });
@@ -131,7 +131,7 @@ py::tuple layer_backward(const py::object& dy, const py::object& x, const py::ob
     T* const to_gamma = dgamma.mutable_data();
     T* const to_beta = dbeta.mutable_data();
     call([&](Context c) {
-      const auto& k = kernels<T>().layernorm;
+      const auto& k = placed_kernels<T>().layernorm;
       k.backward_input(c, upstream.view, in.view, g.data, m.data, v.data, eps, dx.view);
       k.backward_parameters(c, upstream.view, in.view, m.data, v.data, eps, to_gamma, to_beta);
     });

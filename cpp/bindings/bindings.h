@@ -10,6 +10,7 @@ void register_batchnorm(pybind11::module_& m);
 void register_boltzmann(pybind11::module_& m);
 void register_clipping(pybind11::module_& m);
 void register_dense(pybind11::module_& m);
+void register_device(pybind11::module_& m);
 void register_dropout(pybind11::module_& m);
 void register_elementary(pybind11::module_& m);
 void register_loss(pybind11::module_& m);

@@ -3,7 +3,7 @@
 #include "array.h"
 #include "bindings.h"
 #include "contrastive.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 
 namespace gradwell::bindings {
 namespace {
@@ -38,8 +38,8 @@ py::tuple conditional(const py::object& x, const py::object& weight, const py::o
     OutputMatrix<T> sample = {};
     if (draw) sample = output_matrix<T>(in.view.rows, outputs);
     call([&](Context c) {
-      kernels<T>().boltzmann.conditional(c, in.view, w.view, transposed, start, units, {seed, step, stream}, 0,
-                                         mean.view, draw ? sample.view : Matrix<T>{});
+      placed_kernels<T>().boltzmann.conditional(c, in.view, w.view, transposed, start, units, {seed, step, stream}, 0,
+                                                mean.view, draw ? sample.view : Matrix<T>{});
     });
     const py::object drawn = draw ? py::object(std::move(sample.owner)) : py::object(py::none());
     return py::make_tuple(std::move(mean.owner), drawn);
@@ -76,7 +76,8 @@ py::object free_energy(const py::object& v, const py::object& weight, const py::
     auto energy = new_array<double>({g.v.view.rows});
     double* const to = energy.mutable_data();
     call([&](Context c) {
-      kernels<T>().boltzmann.free_energy(c, g.v.view, g.weight.view, g.visible.data, g.hidden.data, units, z.view, to);
+      placed_kernels<T>().boltzmann.free_energy(c, g.v.view, g.weight.view, g.visible.data, g.hidden.data, units,
+                                                z.view, to);
     });
     return std::move(energy);
   });
@@ -92,7 +93,7 @@ py::object pseudo_likelihood(const py::object& v, const py::object& weight, cons
     auto sums = new_array<double>({g.v.view.rows});
     double* const to = sums.mutable_data();
     call([&](Context c) {
-      const auto& boltzmann = kernels<T>().boltzmann;
+      const auto& boltzmann = placed_kernels<T>().boltzmann;
       boltzmann.free_energy(c, g.v.view, g.weight.view, g.visible.data, g.hidden.data, UnitKind::binary, z.view, to);
       boltzmann.pseudo_likelihood(c, g.v.view, g.weight.view, g.visible.data,
                                   {z.view.data, z.view.rows, z.view.columns, z.view.stride}, to);
@@ -141,8 +142,8 @@ void update(const py::object& v_data, const py::object& h_data, const py::object
           in[k] = input_matrix<T>(op, names[k], in[k].owner.attr("copy")("C"), "weight");
     }
     call([&](Context c) {
-      kernels<T>().boltzmann.update(c, in[0].view, in[1].view, in[2].view, in[3].view,
-                                    {positive, negative, momentum, decay}, speed, w);
+      placed_kernels<T>().boltzmann.update(c, in[0].view, in[1].view, in[2].view, in[3].view,
+                                           {positive, negative, momentum, decay}, speed, w);
     });
   });
 }

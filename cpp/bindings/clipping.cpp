@@ -4,7 +4,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 
 namespace gradwell::bindings {
 namespace {
@@ -29,7 +29,7 @@ double norm(const py::object& gradient) {
   return by_dtype("norm", "gradient", gradient, [&](auto zero) -> double {
     using T = decltype(zero);
     const auto g = input_flat<T>("norm", "gradient", gradient);
-    return call([&](Context c) { return kernels<T>().clipping.norm(c, g.data, g.size); });
+    return call([&](Context c) { return placed_kernels<T>().clipping.norm(c, g.data, g.size); });
   });
 }
 
@@ -40,7 +40,7 @@ void scale(const py::str& operation, const py::object& gradient, double factor) 
     const py::array array = as_array(op.c_str(), "gradient", gradient);
     T* const data = in_place<T>(op.c_str(), array);
     const Index size = array.size();
-    if (factor != 1) call([&](Context c) { kernels<T>().clipping.scale(c, data, factor, size); });
+    if (factor != 1) call([&](Context c) { placed_kernels<T>().clipping.scale(c, data, factor, size); });
   });
 }
 
@@ -52,7 +52,7 @@ void by_value(const py::str& operation, const py::object& gradient, const py::ob
     const py::array array = as_array(op.c_str(), "gradient", gradient);
     T* const data = in_place<T>(op.c_str(), array);
     const Index size = array.size();
-    call([&](Context c) { kernels<T>().clipping.by_value(c, data, most, size); });
+    call([&](Context c) { placed_kernels<T>().clipping.by_value(c, data, most, size); });
   });
 }
 
@@ -68,7 +68,7 @@ Index adaptive(const py::object& gradient, const py::object& weight, const py::o
     check(same_shape(array, w.owner), op, "gradient has shape ", shape_of(array), " but weight has ",
           shape_of(w.owner));
     const Matrix<T> g = {data, array.shape(0), array.shape(1), array.shape(1)};
-    return call([&](Context c) { return kernels<T>().clipping.adaptive(c, w.view, g, r, f); });
+    return call([&](Context c) { return placed_kernels<T>().clipping.adaptive(c, w.view, g, r, f); });
   });
 }
 
@@ -81,7 +81,7 @@ Index max_norm(const py::object& weight, const py::object& limit) {
     check(array.ndim() == 2, op, "weight has shape ", shape_of(array), "; needs 2 dimensions");
     T* const data = in_place<T>(op, array);
     const Matrix<T> w = {data, array.shape(0), array.shape(1), array.shape(1)};
-    return call([&](Context c) { return kernels<T>().clipping.max_norm(c, w, most); });
+    return call([&](Context c) { return placed_kernels<T>().clipping.max_norm(c, w, most); });
   });
 }
 

@@ -1,7 +1,7 @@
 #include "gradwell/dense.h"
 
 #include "array.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 #include "names.h"
 
 namespace gradwell::bindings {
@@ -24,7 +24,7 @@ py::object forward(const py::object& x, const py::object& weight, const py::obje
     }
     auto y = output_matrix<T>(in.view.rows, w.view.columns);
     call([&](Context c) {
-      kernels<T>().dense.forward(c, in.view, w.view, b.data, activation, {nullptr, 0, 0, 0}, y.view);
+      placed_kernels<T>().dense.forward(c, in.view, w.view, b.data, activation, {nullptr, 0, 0, 0}, y.view);
     });
     return std::move(y.owner);
   });
@@ -59,8 +59,8 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
             shape_of(upstream.owner));
       product = output_matrix<T>(upstream.view.rows, upstream.view.columns);
       call([&](Context c) {
-        kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input, upstream.view,
-                                         saved.view, product.view);
+        placed_kernels<T>().activation.backward(c, activation, output ? Saved::output : Saved::input, upstream.view,
+                                                saved.view, product.view);
       });
       delta.view = {product.view.data, product.view.rows, product.view.columns, product.view.stride};
     }
@@ -70,7 +70,7 @@ py::object backward(const py::object& dy, const py::object& x, const py::object&
     OutputMatrix<T> dx;
     if (need_dx) dx = output_matrix<T>(in.view.rows, in.view.columns);
     call([&](Context c) {
-      const auto& dense = kernels<T>().dense;
+      const auto& dense = placed_kernels<T>().dense;
       dense.backward_weight(c, in.view, delta.view, dweight.view);
       dense.backward_bias(c, delta.view, sums);
       if (need_dx) dense.backward_input(c, delta.view, w.view, {}, dx.view);

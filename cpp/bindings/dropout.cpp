@@ -2,7 +2,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 
 namespace gradwell::bindings {
 namespace {
@@ -17,7 +17,9 @@ py::tuple forward(const py::object& x, const py::object& rate, std::uint64_t see
     const auto in = input_matrix<T>(op, "x", x);
     auto y = output_matrix<T>(in.view.rows, in.view.columns);
     auto mask = output_matrix<T>(in.view.rows, in.view.columns);
-    call([&](Context c) { kernels<T>().dropout.forward(c, in.view, r, {seed, step, layer}, 0, mask.view, y.view); });
+    call([&](Context c) {
+      placed_kernels<T>().dropout.forward(c, in.view, r, {seed, step, layer}, 0, mask.view, y.view);
+    });
     return py::make_tuple(std::move(y.owner), std::move(mask.owner));
   });
 }

@@ -2,7 +2,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 
 namespace gradwell::bindings {
 namespace {
@@ -17,7 +17,7 @@ void define(py::module_& m, const char* name, Pick pick) {
           const auto in = input_flat<T>(name, "x", x);
           auto out = output_like<T>(in.owner);
           T* y = out.mutable_data();
-          call([&](Context c) { pick(kernels<T>().elementary)(c, in.data, y, in.size); }, flush_denormals);
+          call([&](Context c) { pick(placed_kernels<T>().elementary)(c, in.data, y, in.size); }, flush_denormals);
           return out;
         });
       },

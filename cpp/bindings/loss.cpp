@@ -3,7 +3,7 @@
 #include <numeric>
 #include <vector>
 
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 #include "names.h"
 #include "targets.h"
 
@@ -22,7 +22,7 @@ py::object evaluate(const std::string& name, const py::object& outputs, const py
     auto d = output_matrix<T>(a.view.rows, a.view.columns);
     std::vector<double> costs(static_cast<std::size_t>(a.view.rows));
     call([&](Context c) {
-      return kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view, costs.data());
+      return placed_kernels<T>().loss.evaluate(c, kind, a.view, t.view, a.view.rows, d.view, costs.data());
     });
     const double sum = std::accumulate(costs.begin(), costs.end(), 0.0);
     return py::make_tuple(sum / static_cast<double>(a.view.rows), std::move(d.owner));

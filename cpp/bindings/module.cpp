@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_boltzmann(m);
   bindings::register_clipping(m);
   bindings::register_dense(m);
+  bindings::register_device(m);
   bindings::register_dropout(m);
   bindings::register_elementary(m);
   bindings::register_loss(m);

@@ -2,7 +2,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 #include "rules.h"
 
 namespace gradwell::bindings {
@@ -39,7 +39,7 @@ void update(const py::str& operation, const py::object& parameter, const py::obj
     check(static_cast<int>(kept.size()) == states_of(r.kind), op, "has ", kept.size(), " states; needs ",
           states_of(r.kind));
     T* data = static_cast<T*>(p.mutable_data());
-    call([&](Context c) { kernels<T>().optimizers.update(c, r, data, g.data, state, g.size); });
+    call([&](Context c) { placed_kernels<T>().optimizers.update(c, r, data, g.data, state, g.size); });
   });
 }
 

@@ -25,7 +25,26 @@ InputMatrix<T> features(const char* op, const char* name, const py::object& x, c
   return in;
 }
 
-// A view of one slice of a block that keeps the program alive.
+// What a view has for its owner: it keeps the program alive, and tells it when the last view of it is gone.
+template <class T>
+py::object borrow(const py::object& self) {
+  struct Loan {
+    py::object self;
+    Program<T>* program;
+  };
+  auto& program = py::cast<Program<T>&>(self);
+  {
+    const py::gil_scoped_release release;
+    program.lend();
+  }
+  return py::capsule(new Loan{self, &program}, [](void* p) {
+    auto* const loan = static_cast<Loan*>(p);
+    loan->program->take_back();
+    delete loan;
+  });
+}
+
+// A view of one slice of a block.
 template <class T>
 py::array slice_view(const Slice& slice, T* block, const py::object& owner) {
   std::vector<py::ssize_t> shape = {slice.columns};
@@ -36,17 +55,19 @@ py::array slice_view(const Slice& slice, T* block, const py::object& owner) {
 template <class T>
 py::dict views_of(const py::object& self, T* block) {
   const auto& program = py::cast<const Program<T>&>(self);
+  const py::object owner = borrow<T>(self);
   py::dict views;
-  for (const Slice& slice : program.slices()) views[py::str(slice.name)] = slice_view(slice, block, self);
+  for (const Slice& slice : program.slices()) views[py::str(slice.name)] = slice_view(slice, block, owner);
   return views;
 }
 
 template <class T>
 py::dict buffer_views(const py::object& self) {
   const auto& program = py::cast<const Program<T>&>(self);
+  const py::object owner = borrow<T>(self);
   py::dict views;
   for (const Buffer& buffer : program.buffers())
-    views[py::str(buffer.name)] = py::array_t<double>({buffer.size}, buffer.data, self);
+    views[py::str(buffer.name)] = py::array_t<double>({buffer.size}, buffer.data, owner);
   return views;
 }
 
@@ -228,6 +249,22 @@ py::dict train(Program<T>& program, const py::object& x, const py::object& y, co
 }
 
 template <class T>
+void move_to_device(Program<T>& program, bool device) {
+  const DeviceLibrary* const library = device_library();
+  check(!device || library, "to", "no CUDA library has been opened");
+  const py::gil_scoped_release release;
+  program.move_to(device ? library : nullptr);
+}
+
+template <class T>
+void hold(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths) {
+  if (!program.on_device()) return;
+  const auto in = samples("fit", program, x, y, lengths);
+  const py::gil_scoped_release release;
+  program.hold(in.view);
+}
+
+template <class T>
 py::dict find_producer(Program<T>& program, const py::object& x, const py::object& y, const py::object& lengths,
                        const py::object& order, const Plan& plan, bool flush) {
   const TrainPlan parsed = plan.parse(program.slices().size());
@@ -311,7 +348,7 @@ void register_type(py::module_& m, const char* name) {
             program.restore_clip(parse_clip("fit", clip), state);
           },
           py::arg("clip"), py::arg("state"))
-      .def("penalty", [](const Program<T>& program) { return call([&](Context c) { return program.penalty(c); }); })
+      .def("penalty", [](Program<T>& program) { return call([&](Context c) { return program.penalty(c); }); })
       .def("forward", forward<T>, py::arg("x"), py::arg("lengths"), py::arg("training"), py::arg("seed"),
            py::arg("step"), flush)
       .def("stage_input", stage_input<T>, py::arg("stage"))
@@ -322,6 +359,12 @@ void register_type(py::module_& m, const char* name) {
       .def("record_gradients", record_gradients<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("loss"),
            py::arg("training"), py::arg("seed"), flush)
       .def("train", train<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("order"), py::arg("plan"), flush)
+      .def(
+          "move_to_device", [](Program<T>& program, bool device) { move_to_device(program, device); },
+          py::arg("device"))
+      .def_property_readonly("on_device", [](const Program<T>& program) { return program.on_device(); })
+      .def("hold", hold<T>, py::arg("x"), py::arg("y"), py::arg("lengths"))
+      .def("release", &Program<T>::release)
       .def("find_producer", find_producer<T>, py::arg("x"), py::arg("y"), py::arg("lengths"), py::arg("order"),
            py::arg("plan"), flush)
       .def("update", update<T>, py::arg("rule"), py::arg("clip"), flush);

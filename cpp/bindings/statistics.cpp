@@ -4,7 +4,7 @@
 
 #include "array.h"
 #include "bindings.h"
-#include "gradwell/kernels.h"
+#include "gradwell/device.h"
 
 namespace gradwell::bindings {
 namespace {
@@ -19,7 +19,7 @@ py::object measure(const py::object& array, bool flush_denormals) {
     std::uint64_t* bins = histogram.mutable_data();
     std::fill(bins, bins + exponent_bins, std::uint64_t{0});
     const Statistics s =
-        call([&](Context c) { return kernels<T>().statistics.measure(c, {in.data, 1, in.size, in.size}, bins); },
+        call([&](Context c) { return placed_kernels<T>().statistics.measure(c, {in.data, 1, in.size, in.size}, bins); },
              flush_denormals);
     return py::make_tuple(py::make_tuple(s.count, s.norm, s.rms, s.mean, s.std, s.min, s.max, s.largest, s.smallest,
                                          s.zeros, s.nans, s.infs),
@@ -33,7 +33,7 @@ double largest(const py::object& array) {
   return by_dtype(op, "array", array, [&](auto zero) -> double {
     using T = decltype(zero);
     const auto in = input_flat<T>(op, "array", array);
-    return call([&](Context c) { return kernels<T>().statistics.largest(c, {in.data, 1, in.size, in.size}); });
+    return call([&](Context c) { return placed_kernels<T>().statistics.largest(c, {in.data, 1, in.size, in.size}); });
   });
 }
 

@@ -151,6 +151,8 @@ template <class T>
 void Program<T>::prepare_optimizer(OptimizerKind kind, bool afresh) {
   Lock lock(*this, true);
   if (kind == optimizer_ && !afresh) return;
+  fetch();
+  host_newer_ = true;
   Block<T> blocks[most_states];
   for (int k = 0; k < states_of(kind); ++k) blocks[k] = Block<T>(size_);
   for (int k = 0; k < most_states; ++k) states_[k] = std::move(blocks[k]);

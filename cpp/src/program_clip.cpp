@@ -95,7 +95,9 @@ void Program<T>::constrain(Context context) {
 }
 
 template <class T>
-double Program<T>::penalty(Context context) const {
+double Program<T>::penalty(Context context) {
+  Lock lock(*this, context.flush_denormals);
+  fetch();
   double sum = 0;
   for (const Slice& slice : slices_) {
     if (!(slice.penalty.l1 > 0 || slice.penalty.l2 > 0)) continue;
@@ -112,7 +114,7 @@ double Program<T>::penalty(Context context) const {
   template void Program<T>::amplify(Context, const std::vector<double>&); \
   template ClipEntry Program<T>::clip(Context, const ClipPlan&);          \
   template void Program<T>::constrain(Context);                           \
-  template double Program<T>::penalty(Context) const;
+  template double Program<T>::penalty(Context);
 GRADWELL_INSTANTIATE(float)
 GRADWELL_INSTANTIATE(double)
 

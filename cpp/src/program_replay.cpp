@@ -11,6 +11,7 @@ template <class T>
 Producer Program<T>::find_producer(Context context, const TrainPlan& plan, const Samples<T>& samples,
                                    const Index* order, Index count) {
   Lock lock(*this, context.flush_denormals);
+  fetch();
   reserve(count);
   kept_ = 0;
   const Rows all = {0, count};

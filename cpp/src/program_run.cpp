@@ -5,7 +5,7 @@
 #include "core/team.h"
 #include "gradwell/check.h"
 #include "layers/layer.h"
-#include "program_lock.h"
+#include "program_device.h"
 
 namespace gradwell {
 namespace {
@@ -21,13 +21,19 @@ void copy_rows(Matrix<const T> from, Matrix<T> to) {
 template <class T>
 void Program<T>::forward(Context context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Mode mode) {
   Lock lock(*this, context.flush_denormals);
+  mode.carries = mode.goes_back = true;
+  if (device_) {
+    kept_ = 0;
+    on_device(true, [&](DeviceProgram<T>& d) { d.forward(x, lengths, y, mode); });
+    kept_ = x.rows;
+    return;
+  }
   reserve(x.rows);
   kept_ = 0;
   const Matrix<T> input = {input_, x.rows, inputs_, input_stride_};
   copy_rows(x, input);
   if (lengths) std::copy_n(lengths, x.rows, lengths_.data());
   const Index* const counts = lengths ? lengths_.data() : nullptr;
-  mode.carries = mode.goes_back = true;
   on_threads(context, work_between_meetings(x.rows), [&](Context c) { run_forward(c, as_const(input), counts, mode); });
   copy_rows(layers_.back()->output(x.rows), y);
   for (auto& layer : layers_) layer->commit();
@@ -39,6 +45,7 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
   Lock lock(*this, context.flush_denormals);
   check(kept_ == dy.rows, "backward", "dy has ", dy.rows, " rows but the last forward pass kept ", kept_,
         "; call forward first, with the same batch");
+  if (device_) return on_device(true, [&](DeviceProgram<T>& d) { d.backward(dy, dx); });
   const Rows all = {0, dy.rows};
   copy_rows(dy, layers_.back()->error(dy.rows));
   bounds_.resize(2 * layers_.size());
@@ -53,8 +60,9 @@ void Program<T>::backward(Context context, Matrix<const T> dy, Matrix<T> dx) {
 template <class T>
 void Program<T>::predict(Context context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Index batch) {
   Lock lock(*this, context.flush_denormals);
-  reserve(std::min(batch, x.rows));
   kept_ = 0;
+  if (device_) return on_device(false, [&](DeviceProgram<T>& d) { d.predict(x, lengths, y, batch); });
+  reserve(std::min(batch, x.rows));
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < x.rows; first += batch) {
       const Rows rows = {first, std::min(batch, x.rows - first)};
@@ -67,9 +75,10 @@ void Program<T>::predict(Context context, Matrix<const T> x, const Index* length
 template <class T>
 LossResult Program<T>::evaluate(Context context, LossKind loss, const Samples<T>& samples, Index batch) {
   Lock lock(*this, context.flush_denormals);
+  kept_ = 0;
+  if (device_) return on_device(false, [&](DeviceProgram<T>& d) { return d.evaluate(loss, samples, batch); });
   const Index count = samples.x.rows;
   reserve(std::min(batch, count));
-  kept_ = 0;
   LossResult total = {0, 0};
   on_threads(context, work_between_meetings(capacity_), [&](Context c) {
     for (Index first = 0; first < count; first += batch) {
@@ -96,12 +105,14 @@ template <class T>
 LossResult Program<T>::record_gradients(Context context, LossKind loss, const Samples<T>& samples, Mode mode,
                                         Record* record) {
   Lock lock(*this, context.flush_denormals);
-  reserve(samples.x.rows);
   kept_ = 0;
+  mode.goes_back = true;
+  if (device_)
+    return on_device(true, [&](DeviceProgram<T>& d) { return d.record_gradients(loss, samples, mode, record); });
+  reserve(samples.x.rows);
   const auto recorder = record ? make_recorder(samples.x.rows) : nullptr;  // this batch is the window
   if (recorder) recorder->begin(*record, 0, samples.x.rows);
   LossResult result = {0, 0};
-  mode.goes_back = true;
   on_threads(context, work_between_meetings(samples.x.rows), [&](Context c) {
     result = run_rows(c, loss, samples, mode, recorder.get());
     run_parameters(c, samples.x.rows, recorder.get());

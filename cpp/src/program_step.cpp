@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/team.h"
+#include "gradwell/step_bounds.h"
 #include "layers/layer.h"
 
 namespace gradwell {
@@ -24,31 +25,6 @@ double Program<T>::largest_in(Context context, const T* block) const {
   return most;
 }
 
-// The largest step of a parameter whose gradient is at most `steepest` and whose velocity at most `velocity`. The
-// adaptive rules divide by a root that holds the gradient's square; Adam: by the inequality of Cauchy and Schwarz
-// between its two averages.
-static double largest_step(const StepRule& rule, double steepest, double velocity) {
-  switch (rule.kind) {
-    case OptimizerKind::sgd:
-      return rule.learning_rate * steepest;
-    case OptimizerKind::momentum:
-    case OptimizerKind::nesterov:
-      return rule.learning_rate * (velocity + 2 * steepest);
-    case OptimizerKind::adagrad:
-      return rule.learning_rate;
-    case OptimizerKind::rmsprop:
-      return rule.learning_rate / std::sqrt(1 - rule.decay) / (1 - rule.momentum);
-    case OptimizerKind::adam: {
-      const double b1 = rule.momentum, b2 = rule.decay, ratio = b1 * b1 / b2;
-      const double most = ratio < 1 ? (1 - b1) / std::sqrt((1 - b2) * (1 - ratio)) : 1 / std::sqrt(1 - b2);
-      return rule.learning_rate * most * std::sqrt(rule.correction2) / rule.correction1;
-    }
-    case OptimizerKind::rprop:
-      return rule.largest;
-  }
-  return 0;
-}
-
 // `steepest` is at least as large as every |gradient|. `bound` is kept above every |parameter|: the step makes of it
 // keep * bound + step, and only when that nears the end of the format are the parameters looked at.
 template <class T>
@@ -60,25 +36,18 @@ Fault Program<T>::check_step(Context context, double steepest, const StepRule& r
     penalty1 = std::fmax(penalty1, rule.l1 + slice.penalty.l1);
     penalty2 = std::fmax(penalty2, rule.l2 + slice.penalty.l2);
   }
-  const bool plain = rule.kind == OptimizerKind::sgd;
-  const auto gradient = [&] { return steepest + penalty1 + (plain ? 0 : penalty2 * *bound); };
-  const bool squares = states_of(rule.kind) > 0 && rule.kind != OptimizerKind::momentum &&
-                       rule.kind != OptimizerKind::nesterov && rule.kind != OptimizerKind::rprop;
-  if (!(gradient() < (squares ? std::sqrt(limit) : limit))) return Fault::gradient;
-  const double keep = std::fabs(1.0 - rule.learning_rate * (rule.weight_decay + (plain ? penalty2 : 0)));
-  const auto after = [&] {  // the rate as the kernel rounds it: one too large for T is infinite, 0 times it NaN
-    StepRule rounded = rule;
-    rounded.learning_rate = static_cast<double>(static_cast<T>(rule.learning_rate));
-    return (keep > 1 ? keep : 1.0) * *bound + largest_step(rounded, gradient(), velocity_bound_);
-  };
-  const bool heavy = rule.kind == OptimizerKind::momentum || rule.kind == OptimizerKind::nesterov;
+  const MostPenalty most = {penalty1, penalty2};
+  const auto known = [&] { return StepBound{*bound, velocity_bound_}; };
+  const auto gradient = [&] { return penalised_gradient(rule, steepest, most, known()); };
+  const auto after = [&] { return parameter_bound_after<T>(rule, gradient(), most, known()); };
+  if (!(gradient() < gradient_limit(rule.kind, limit))) return Fault::gradient;
   if (!(after() < limit)) {
     *bound = largest_in(context, parameters_.data());
-    if (heavy) velocity_bound_ = largest_in(context, states_[0].data());
+    if (has_velocity(rule.kind)) velocity_bound_ = largest_in(context, states_[0].data());
   }
   if (!(after() < limit)) return Fault::update;
   *bound = after();
-  if (heavy) velocity_bound_ = velocity_bound_ * rule.momentum + gradient();
+  velocity_bound_ = velocity_bound_after(rule, gradient(), known());
   return Fault::none;
 }
 

@@ -7,7 +7,7 @@
 #include "core/team.h"
 #include "gradwell/check.h"
 #include "layers/layer.h"
-#include "program_lock.h"
+#include "program_device.h"
 
 namespace gradwell {
 namespace {
@@ -111,8 +111,16 @@ template <class T>
 TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samples<T>& samples, const Index* order,
                               Index count, Record* record) {
   Lock lock(*this, context.flush_denormals);
-  reserve(std::min(plan.batch, count));
   kept_ = 0;
+  if (device_) {
+    clipper_.set(plan.clip);
+    const StepMemory memory = {updates_, [this](double norm) { return clipper_.allowed(norm); }};
+    TrainResult result =
+        on_device(true, [&](DeviceProgram<T>& d) { return d.train(plan, samples, order, count, memory, record); });
+    updates_ += static_cast<Index>(result.losses.size());
+    return result;
+  }
+  reserve(std::min(plan.batch, count));
   TrainResult result;
   on_threads(context, work_between_meetings(std::min(plan.batch, count)),
              [&](Context c) { train_steps(c, plan, samples, order, count, record, &result); });
@@ -122,6 +130,8 @@ TrainResult Program<T>::train(Context context, const TrainPlan& plan, const Samp
 template <class T>
 ClipEntry Program<T>::update(Context context, const StepRule& step, const ClipPlan& plan) {
   Lock lock(*this, context.flush_denormals);
+  fetch();  // what is in the gradient block is small work, done here
+  host_newer_ = true;
   StepRule rule = step;
   rule.correction1 = 1 - std::pow(rule.momentum, static_cast<double>(updates_ + 1));
   rule.correction2 = 1 - std::pow(rule.decay, static_cast<double>(updates_ + 1));

@@ -20,6 +20,7 @@ from gradwell.clipping import (
     clip_by_value,
     z_clip,
 )
+from gradwell.devices import cuda_info, kernels_on, set_cuda_precision
 from gradwell.gradients import gradients
 from gradwell.history import History
 from gradwell.initializing import initialize
@@ -156,6 +157,7 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
     "compare",
+    "cuda_info",
     "datasets",
     "diagnose",
     "doctor",
@@ -166,6 +168,7 @@ __all__ = [
     "initialize",
     "initializers",
     "kernels",
+    "kernels_on",
     "load",
     "load_run",
     "mlp",
@@ -175,6 +178,7 @@ __all__ = [
     "save_run",
     "schedules",
     "search",
+    "set_cuda_precision",
     "set_num_threads",
     "theory",
     "treat",

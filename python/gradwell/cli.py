@@ -45,6 +45,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable results only.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that train --run wrote.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write into a folder that holds other things.")]
+Device = Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; by default GRADWELL_DEVICE, or the CPU.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the MNIST files, or its parent (GRADWELL_DATA).")]
 
 
@@ -105,16 +106,18 @@ def reproduce(
     seeds: Annotated[int | None, typer.Option(min=1, help="Random starts; each experiment has its own number.")] = None,
     as_json: Json = False,
     figure: Annotated[Path | None, typer.Option(help="Also draw it: a .png, .svg or .pdf file.")] = None,
+    device: Device = None,
 ) -> None:
     """Run a published experiment and check it.
 
     Prints measured beside published figures; exits 1 if a check does not hold.
     """
-    from gradwell import experiments
+    from gradwell import cli_devices, experiments
 
     if name not in experiments.EXPERIMENTS:
         problem = "name an experiment" if name is None else f"there is no experiment {name!r}"
         _refuse(f"{problem}; there are:\n{experiments.listing()}")
+    cli_devices.choose(device)
     if figure is not None:  # say now, not after a minute of work, that it cannot be written
         from gradwell.report import plots
 
@@ -134,12 +137,13 @@ def reproduce(
 
 @app.command()
 def info(as_json: Json = False) -> None:
-    """Print versions and the CPU level in use."""
+    """Print versions, the CPU level in use, and whether there is a GPU."""
     import platform
 
     import numpy as np
 
     import gradwell as gw
+    from gradwell import cli_devices
 
     found = {
         **gw.build_info(),
@@ -148,9 +152,11 @@ def info(as_json: Json = False) -> None:
         "numpy": np.__version__,
         "platform": platform.platform(),
     }
+    cuda = gw.cuda_info()
     if as_json:
-        _print_json(found)
+        _print_json({**found, "cuda": cuda})
         return
+    found["cuda"] = cli_devices.described(cuda)
     width = max(map(len, found))
     for key, value in found.items():
         print(f"{key:<{width}}  {', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}")
@@ -193,17 +199,19 @@ def train(
     save: Annotated[Path | None, typer.Option(help="Write the trained network, a .safetensors file.")] = None,
     run: Annotated[Path | None, typer.Option(help="Keep record, network and settings in this folder.")] = None,
     overwrite: Overwrite = False,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Train a network on a table of numbers.
 
     Shows how well it does, what reaches each of its layers, and what is wrong with that.
     """
-    from gradwell import cli_settings, cli_train
+    from gradwell import cli_devices, cli_settings, cli_train
 
     if (table is None) == (data is None):
         _refuse(f"[train] DATA and --data are {'missing' if data is None else 'both given'}; needs one of them")
     options = dict(locals())  # by the names of the settings
+    cli_devices.choose(device)
     options["data"] = table if data is None else data
     names = [field.name for field in fields(cli_settings.Settings)]
     settings = cli_settings.Settings(**{name: options[name] for name in names})

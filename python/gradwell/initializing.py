@@ -107,6 +107,8 @@ def _draw(network: Network, init: Any, seed: int | None) -> None:
 def _lsuv(network: Network, x: Array, tolerance: float, iterations: int) -> None:
     """Bring the variance of every dense layer's outputs on x to 1, from the input on."""
     stages = [stage[0] for stage in network.program.stages]
+    where = network.device
+    network.to("cpu")  # what a stage reads is kept there only
     for name, layer, _ in walk(network.layers):
         if not isinstance(layer, Dense):
             continue
@@ -119,6 +121,7 @@ def _lsuv(network: Network, x: Array, tolerance: float, iterations: int) -> None
             if abs(variance - 1) < tolerance or variance == 0:
                 break
             weight[...] = weight / np.sqrt(variance)
+    network.to(where)
 
 
 def _change_branches(network: Network, name: str) -> None:

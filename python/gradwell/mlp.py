@@ -25,6 +25,7 @@ def mlp(
     seed: int | None = None,
     dtype: Any = "float32",
     flush_denormals: bool = True,
+    device: str | None = None,
 ) -> Network:
     """Return a network of dense layers with one activation between them; the last layer is linear (logits).
 
@@ -42,7 +43,7 @@ def mlp(
         "batch" or "layer" puts one in front of every hidden activation.
     dropout
         Rate of the dropout behind every hidden activation.
-    seed, dtype, flush_denormals
+    seed, dtype, flush_denormals, device
         As in `Network`.
 
     Examples
@@ -67,4 +68,4 @@ def mlp(
             layers += [norm()] if norm else []
             layers.append(hidden)
             layers += [Dropout(dropout)] if dropout else []
-    return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals)
+    return Network(layers, sizes[0], seed=seed, dtype=dtype, flush_denormals=flush_denormals, device=device)

@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwell import _core
-from gradwell.checks import check_count, check_flag, converted, integer_array, real_array
+from gradwell.checks import check_count, check_flag, converted, real_array
+from gradwell.devices import check_device, default_device
 from gradwell.initialization import draw_all
 from gradwell.layers import (
-    Embedding,
     Layer,
     gives_sequences,
     input_steps,
     reads_sequences,
 )
-from gradwell.losses import check_loss, check_shares, has_accuracy, prepare_targets
+from gradwell.losses import check_loss, check_shares, has_accuracy
+from gradwell.network_inputs import NetworkInputs, checked_dtype, checked_shape
 
 Array = NDArray[Any]
-DTYPES = ("float32", "float64")
 
 
-class Network:
+class Network(NetworkInputs):
     """Layers compiled into a program that trains on NumPy arrays.
 
     Parameters
@@ -42,12 +42,18 @@ class Network:
     dtype
         "float32" or "float64", or NumPy's types of these names.
     flush_denormals
-        Denormal numbers count as zero inside the program, which keeps vanishing gradients fast.
+        Denormal numbers count as zero inside the program, which keeps vanishing gradients fast. On a GPU those of
+        float32 always do, those of float64 never.
+    device
+        "cpu", or "cuda" for an NVIDIA GPU (`gradwell.cuda_info`); None is "cpu", or what the environment variable
+        ``GRADWELL_DEVICE`` names. See `to`.
 
     Raises
     ------
     ValueError, TypeError
         Settings that make no network, named in the message.
+    RuntimeError
+        A device that cannot be used.
     MemoryError
         More parameters than fit into memory.
 
@@ -69,15 +75,17 @@ class Network:
         seed: int | None = None,
         dtype: Any = "float32",
         flush_denormals: bool = True,
+        device: str | None = None,
     ):
+        where = default_device() if device is None else check_device("network", device)
         if not isinstance(layers, Iterable):
             raise TypeError(f"[network] layers is of type {type(layers).__name__}; needs a list of layers")
         self.layers = tuple(layers)
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"[network] layer {i} is of type {type(layer).__name__}; needs a gradwell layer")
-        self.input_shape = _checked_shape(input_shape)
-        self.dtype = _checked_dtype(dtype)
+        self.input_shape = checked_shape(input_shape)
+        self.dtype = checked_dtype(dtype)
         self.flush_denormals = bool(flush_denormals)
         self.training_state: dict[str, Any] | None = None
         """Where `fit` stopped, for `fit(resume=True)`; saved with the network."""
@@ -103,6 +111,37 @@ class Network:
         except MemoryError:
             raise MemoryError(f"[network] the parameters of {list(self.layers)} do not fit into memory") from None
         self.initialize(seed)
+        if where != "cpu":
+            self.to(where)
+
+    @property
+    def device(self) -> str:
+        """Where the network computes: "cpu" or "cuda"."""
+        return "cuda" if self.program.on_device else "cpu"
+
+    def to(self, device: str) -> Network:
+        """Move the network, with its optimiser's state, to "cpu" or "cuda"; return it.
+
+        Nothing else changes: data comes in as NumPy arrays, `parameters` are views, files are the same. On a GPU,
+        views that are held while the network trains cost a copy of all parameters at every look in between.
+
+        Raises
+        ------
+        RuntimeError
+            There is no GPU that can be used; the message says why.
+        ValueError
+            A layer that runs on the CPU only.
+        MemoryError
+            The GPU has too little memory left; the network is where it was.
+
+        Examples
+        --------
+        >>> import gradwell as gw
+        >>> gw.mlp([4, 3, 2], seed=0).to("cpu").device
+        'cpu'
+        """
+        self.program.move_to_device(check_device("to", device) == "cuda")
+        return self
 
     @property
     def inputs(self) -> int:
@@ -181,53 +220,6 @@ class Network:
         1.0
         """
         return self.program.penalty()
-
-    def features(self, operation: str, x: Any, argument: str = "x") -> Array:
-        """Return samples as the program reads them: (batch, inputs), of this network's dtype."""
-        return self.samples(operation, x, None, argument)[0]
-
-    def samples(self, operation: str, x: Any, lengths: Any, argument: str = "x") -> tuple[Array, Array | None]:
-        """Return samples and the lengths of sequences as the program reads them; steps beyond a length become 0."""
-        array = real_array(operation, argument, x)
-        if array.shape[1:] not in (self.input_shape, (self.inputs,)) or array.ndim < 2:
-            wanted = ", ".join(str(size) for size in self.input_shape)
-            raise ValueError(f"[{operation}] {argument} has shape {array.shape}; needs (batch, {wanted})")
-        counts = self.counts(operation, lengths, len(array))
-        if counts is not None and self.steps is not None:
-            array = array.reshape(len(array), self.steps, self.inputs // self.steps)
-            array = np.where((np.arange(self.steps) >= counts[:, None])[:, :, None], array.dtype.type(0), array)
-        first = self.layers[0]
-        if isinstance(first, Embedding):
-            _check_tokens(operation, argument, array, first.vocabulary)
-        return converted(operation, argument, array, self.dtype).reshape(len(array), self.inputs), counts
-
-    def counts(self, operation: str, lengths: Any, rows: int, argument: str = "lengths") -> Array | None:
-        """Return the lengths of `rows` sequences as int64 (rows,), checked; None stays None."""
-        if lengths is None:
-            return None
-        if self.steps is None:
-            raise ValueError(f"[{operation}] {argument} is given but the network reads no sequences; needs None")
-        counts = integer_array(operation, argument, lengths)
-        if counts.shape != (rows,):
-            raise ValueError(
-                f"[{operation}] {argument} has shape {counts.shape} but x has {rows} rows; needs ({rows},)"
-            )
-        wrong = np.flatnonzero((counts < 0) | (counts > self.steps))
-        if wrong.size:
-            raise ValueError(
-                f"[{operation}] {argument} has {counts[wrong[0]]} in row {wrong[0]}; needs 0 to {self.steps}"
-            )
-        return np.array(counts)
-
-    def targets(self, operation: str, argument: str, y: Any, rows: int, lengths: Array | None = None) -> Array:
-        """Return targets as the program reads them; those of steps beyond a length do not matter."""
-        steps, units = (self.output_shape[0], self.output_shape[-1]) if self._gives_sequences else (None, self.outputs)
-        if steps is not None and lengths is not None:
-            array = real_array(operation, argument, y)
-            if array.shape[:2] == (rows, steps):
-                beyond = np.arange(steps) >= lengths[:, None]
-                y = np.where(beyond.reshape(beyond.shape + (1,) * (array.ndim - 2)), array.dtype.type(0), array)
-        return prepare_targets(operation, argument, y, rows, units, self.dtype, steps)
 
     def predict(self, x: Any, batch_size: int = 1024, *, lengths: Any = None) -> Array:
         """Return the outputs (batch, outputs) for samples x, in batches that bound the memory used.
@@ -348,52 +340,30 @@ class Network:
 
     def copy(self) -> Network:
         """Return a network with the same layers, weights and state, and memory of its own."""
-        twin = Network(self.layers, self.input_shape, seed=0, dtype=self.dtype, flush_denormals=self.flush_denormals)
+        twin = Network(
+            self.layers,
+            self.input_shape,
+            seed=0,
+            dtype=self.dtype,
+            flush_denormals=self.flush_denormals,
+            device="cpu",
+        )
         twin.restore(self.snapshot())
-        return twin
+        return twin.to(self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `copy.deepcopy` and other processes need to make this network again."""
-        settings = (self.input_shape, self.dtype, self.flush_denormals)
+        settings = (self.input_shape, self.dtype, self.flush_denormals, self.device)
         return {"layers": self.layers, "settings": settings, "snapshot": self.snapshot()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the network that `__getstate__` described."""
-        shape, dtype, flush = state["settings"]
-        Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush)
+        shape, dtype, flush, device = state["settings"]
+        Network.__init__(self, state["layers"], shape, seed=0, dtype=dtype, flush_denormals=flush, device="cpu")
         self.restore(state["snapshot"])
+        self.to(device)
 
     def __repr__(self) -> str:
         stages = " → ".join(f"{kind} {outputs}" for _, kind, _, outputs, *_ in self.program.stages)
-        return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}>"
-
-
-def _check_tokens(operation: str, argument: str, array: Array, vocabulary: int) -> None:
-    """Raise unless an array holds tokens of a vocabulary."""
-    if array.dtype.kind not in "iu" and array.size and not (array == np.floor(array)).all():
-        raise TypeError(f"[{operation}] {argument} has dtype {array.dtype}; needs integer tokens")
-    if array.size and not (array.min() >= 0 and array.max() < vocabulary):
-        wrong = array.min() if not array.min() >= 0 else array.max()
-        raise ValueError(f"[{operation}] {argument} has token {wrong}; needs 0 to {vocabulary - 1}")
-
-
-def _checked_shape(input_shape: Any) -> tuple[int, ...]:
-    shape = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
-    for size in shape:
-        check_count("network", "input_shape", size)
-    if not shape:
-        raise ValueError("[network] input_shape is (); needs at least one dimension")
-    check_count("network", "the product of input_shape", prod(int(size) for size in shape))
-    return tuple(int(size) for size in shape)
-
-
-def _checked_dtype(dtype: Any) -> str:
-    name = dtype
-    if isinstance(dtype, (type, np.dtype)):
-        try:
-            name = np.dtype(dtype).name
-        except TypeError:
-            name = getattr(dtype, "__name__", dtype)
-    if not isinstance(name, str) or name not in DTYPES:
-        raise ValueError(f'[network] dtype is "{name}"; needs one of {", ".join(DTYPES)}')
-    return name
+        where = ", on cuda" if self.device == "cuda" else ""
+        return f"<Network {self.inputs} → {stages}; {self.size:,} parameters, {self.dtype}{where}>"

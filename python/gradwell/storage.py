@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from gradwell.devices import check_device, default_device
 from gradwell.layers import (
     Bidirectional,
     ConvLSTM,
@@ -87,8 +88,8 @@ def to_bytes(network: Network) -> bytes:
     return tensors_to_bytes(tensors, metadata={"gradwell": json.dumps(about)})
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Return the network that `Network.save` wrote.
+def load(path: str | os.PathLike[str], *, device: str | None = None) -> Network:
+    """Return the network that `Network.save` wrote, on a device as in `Network`: a file belongs to none.
 
     Raises
     ------
@@ -114,7 +115,8 @@ def load(path: str | os.PathLike[str]) -> Network:
         metadata = content.metadata() or {}
         names = list(content.keys())
         tensors = {name: content.get_tensor(name) for name in names} if "gradwell" in metadata else {}
-    return _network_of(file, metadata, names, tensors)
+    where = default_device() if device is None else check_device("load", device)
+    return _network_of(file, metadata, names, tensors).to(where)
 
 
 def from_bytes(content: bytes) -> Network:
@@ -183,6 +185,7 @@ def _build(file: Path, description: dict[str, Any], tensors: dict[str, Any]) -> 
             seed=0,
             dtype=description["dtype"],
             flush_denormals=description["flush_denormals"],
+            device="cpu",
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"[load] {file}: {error}") from None

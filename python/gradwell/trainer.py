@@ -139,6 +139,10 @@ class Trainer:
             self.network.program.restore_clip(described, [])
             self.network.clip_rule = described
 
+    def hold_samples(self) -> None:
+        """Have the samples where the network is, if they fit there, until the program is told to release them."""
+        self.network.program.hold(self.x, self.y, self.lengths)
+
     def _identity(self) -> dict[str, Any]:
         """Return what must be the same for a resumed fit to go on as if it had not stopped."""
         return {

@@ -115,6 +115,7 @@ def fit(
     try:
         running = _call(listeners, "on_start", state)
         trainer.take_over(resume)
+        trainer.hold_samples()
         while running and trainer.step < last:
             before = trainer.step
             running = trainer.run_chunk(last, schedule, bar)
@@ -134,6 +135,7 @@ def fit(
         raise
     finally:
         trainer.history.seconds = time.perf_counter() - begun
+        network.program.release()
         bar.close()
         for listener in listeners:
             getattr(listener, "on_exit", _nothing)(state)

@@ -48,6 +48,10 @@ def test_long_rows_and_missing_parts(dtype, rng):
     check(x, None, None, dy)
 
 
+def test_many_rows(dtype, rng):
+    check(*parts(rng, 3000, 5, dtype))
+
+
 def test_gradient_agrees_with_the_complex_step(rng):
     x, gamma, beta, dy = parts(rng, 3, 5, np.float64)
     _, mean, variance = kernels.layernorm_forward(x, gamma, beta)

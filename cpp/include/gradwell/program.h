@@ -5,6 +5,7 @@
 // until the first is done.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,155 +13,15 @@
 #include <vector>
 
 #include "gradwell/clipper.h"
+#include "gradwell/device.h"
 #include "gradwell/kernels.h"
 #include "gradwell/memory.h"
+#include "gradwell/network.h"
 #include "gradwell/record.h"
 #include "gradwell/recurrence.h"
+#include "gradwell/training.h"
 
 namespace gradwell {
-
-// What keeps the weights of a layer small.
-enum class Constraint : int { none, max_norm, clip };
-struct Penalty {
-  double l1 = 0, l2 = 0;  // added to the loss: l1 |w|_1 + l2/2 |w|^2
-};
-
-// `kind` is "recurrent" (see below), "convlstm" (units: filters; kernel), "embedding" (units, vocabulary), "flatten",
-// "dense" (units, bias), "activation" (activation), "prelu", "batchnorm" (epsilon, momentum, gamma, beta), "layernorm"
-// (epsilon, gamma, beta), "dropout" (rate), or a joint of a residual block: "residual" opens one (scale, learned),
-// "shortcut" ends its branch before a dense layer on the skip connection, "end" closes it.
-struct LayerSpec {
-  std::string kind;
-  std::string name;
-  Index units = 0;
-  bool bias = true;
-  Activation activation = {ActivationKind::identity, 0};
-  double epsilon = 0, momentum = 0, rate = 0, scale = 1;
-  bool gamma = true, beta = true, learned = false;
-  // Of a recurrent layer, in one direction or two; the rest is as in recurrence.h.
-  RecurrenceSettings cell = {};
-  bool both = false, sequences = false, stateful = false, recurrent_bias = false, peephole = false;
-  Penalty recurrent_penalty;
-  Index vocabulary = 0, kernel = 0;
-  Penalty weight_penalty, bias_penalty;
-  Constraint constraint = Constraint::none;
-  double constraint_limit = 0;
-};
-
-// A named part of the parameter block: `rows` x `columns` numbers from `offset`; rows is 0 for a vector.
-struct Slice {
-  std::string name;
-  Index rows;
-  Index columns;
-  Index offset;
-  int stage;
-  bool decays;  // weights do, biases and slopes do not
-  Penalty penalty = {};
-  Constraint constraint = Constraint::none;
-  double constraint_limit = 0;
-
-  Index size() const { return (rows ? rows : 1) * columns; }
-  StepRule rule(StepRule step) const {
-    if (!decays) step.weight_decay = step.l2 = 0;
-    step.l2 += penalty.l2;
-    step.l1 += penalty.l1;
-    return step;
-  }
-  // The same for plain descent, of which that is all there is.
-  Sgd plain_rule(const StepRule& step) const {
-    return {step.learning_rate, decays ? step.weight_decay : 0.0, (decays ? step.l2 : 0.0) + penalty.l2};
-  }
-};
-
-// A run of rows, of a batch or of a weight.
-struct Rows {
-  Index first, count;
-};
-
-// `from` is the stage whose output it reads, -1 the network's input; `above` the one that reads its own output, the
-// joint where a residual block begins at it, -1 for the last. Its output is `steps` steps of a sequence, or 1.
-struct StageInfo {
-  std::string name;
-  std::string kind;  // such as "dense+sigmoid"
-  Index inputs;
-  Index outputs;
-  int from = -1;
-  int above = -1;
-  Index steps = 1;
-  Index time_steps = 0;     // of the sequences that a recurrent layer reads
-  int time_quantities = 0;  // of its time record, for each direction
-  int directions = 0;
-  bool backwards = false;  // the first direction reads from the end
-};
-
-// A state (rows, columns) that goes from one batch to the next.
-template <class Element>
-struct KeptState {
-  std::string name;
-  Element* data;
-  Index rows, columns;
-};
-
-// Numbers that belong to a layer but are not trained, such as running statistics.
-struct Buffer {
-  std::string name;
-  double* data;
-  Index size;
-};
-
-// How a pass is meant. `seed` and `step` are what dropout draws from; a pass that `carries` begins from the states that
-// were kept and keeps its last; one that `goes_back` is followed by the way back.
-struct Mode {
-  bool training = false;
-  std::uint64_t seed = 0, step = 0;
-  bool carries = false, goes_back = false;
-};
-
-// One step's worth of samples: rows of x, their targets, and the lengths of their sequences or null, chosen by `order`.
-// Where the outputs are sequences there is a target for every step: classes (rows * steps), values (rows, steps *
-// units).
-template <class T>
-struct Samples {
-  Matrix<const T> x;
-  Targets<T> targets;
-  const Index* lengths = nullptr;
-};
-
-// What stopped a run of steps.
-enum class Fault : int { none, loss, gradient, update };
-
-struct TrainPlan {
-  LossKind loss = LossKind::quadratic;
-  StepRule rule = {};                  // but for the learning rate
-  std::vector<double> learning_rates;  // of each step, or one for all
-  ClipPlan clip = {};
-  std::vector<double> amplify;  // what the gradient of each slice is multiplied by; empty: nothing
-  std::uint64_t seed = 0;
-  Index batch = 1;
-  Index first_step = 0;    // number of the first step of this run
-  Index record_every = 0;  // steps whose number is a multiple are recorded; 0: none
-
-  double learning_rate(Index step) const {
-    return learning_rates[learning_rates.size() > 1 ? static_cast<std::size_t>(step) : 0];
-  }
-};
-
-// What clipping did in one step: norms over all parameters, and the slice that had most of it.
-struct ClipEntry {
-  double before, after;
-  Index cause;
-};
-
-struct TrainResult {
-  std::vector<double> losses;  // mean of each step's batch, before its update
-  std::vector<Index> counts;   // over so many rows, or steps of sequences
-  Index correct = 0;
-  Index samples = 0;             // or steps of sequences
-  Fault fault = Fault::none;     // found in the step after the last of `losses`; its update was not applied
-  std::vector<ClipEntry> clips;  // of each step, where there is clipping
-  double plain_seconds = 0, recorded_seconds = 0;
-  Index plain_steps = 0, recorded_steps = 0;
-};
 
 // The first operation that made a NaN or an infinity out of finite values, found by replaying a batch.
 struct Producer {
@@ -212,6 +73,18 @@ class Program {
   std::vector<double> clip_state() const { return clipper_.state(); }
   void restore_clip(const ClipPlan& plan, const std::vector<double>& state) { clipper_.restore(plan, state); }
 
+  // Moves to the device of `library`, or back to the CPU where it is null; an error where the device cannot run a
+  // layer.
+  void move_to(const DeviceLibrary* library);
+  bool on_device() const { return device_ != nullptr; }
+  // Around the time that someone outside may read and write the blocks: while any is lent, they are made to agree with
+  // the device's at every call.
+  void lend();
+  void take_back() { --lent_; }
+  // Between the two, x, targets and lengths of `train` are these and do not change.
+  void hold(const Samples<T>&);
+  void release();
+
   // y = network(x) and what a backward pass needs of it.
   void forward(Context, Matrix<const T> x, const Index* lengths, Matrix<T> y, Mode);
   // Fills the gradient block from dC/dy of the batch last sent forward; writes dC/dx.
@@ -224,7 +97,7 @@ class Program {
   // One forward and one backward pass over all samples as one batch, recorded.
   LossResult record_gradients(Context, LossKind, const Samples<T>&, Mode, Record*);
   // What the penalties add to the loss.
-  double penalty(Context) const;
+  double penalty(Context);
   // One step by the gradients that are in the gradient block, after clipping.
   ClipEntry update(Context, const StepRule&, const ClipPlan&);
 
@@ -265,6 +138,13 @@ class Program {
   };
   void look_ahead(const Samples<T>&, const Index* order, Index count);
   void fetch_some();
+
+  // The part of a device (program_device.cpp).
+  NetworkPlan plan() const;
+  HostBlocks<T> host_blocks() const;
+  void fetch();
+  template <class Body>
+  auto on_device(bool changes, Body&& body);
 
   // The parts of a pass (program_pass.cpp), over some rows of the batch.
   Matrix<const T> output_of(int stage, Index batch) const;
@@ -346,6 +226,10 @@ class Program {
   std::size_t row_blocks_ = 1;
   std::unique_ptr<Recorder<T>> recorder_;
   std::mutex in_use_;
+
+  std::unique_ptr<DeviceProgram<T>> device_;
+  bool host_newer_ = false, device_newer_ = false;
+  std::atomic<int> lent_{0};
 };
 
 }  // namespace gradwell

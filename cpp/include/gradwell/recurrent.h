@@ -16,14 +16,20 @@
 
 #include "gradwell/types.h"
 
+#if defined(__CUDACC__)
+#define GRADWELL_ANYWHERE __host__ __device__
+#else
+#define GRADWELL_ANYWHERE
+#endif
+
 namespace gradwell {
 
 enum class CellKind : int { rnn, lstm, gru, gru_before };
 
-static constexpr int gates_of(CellKind kind) {
+GRADWELL_ANYWHERE static constexpr int gates_of(CellKind kind) {
   return kind == CellKind::rnn ? 1 : (kind == CellKind::lstm ? 4 : 3);
 }
-static constexpr bool is_gru(CellKind kind) {
+GRADWELL_ANYWHERE static constexpr bool is_gru(CellKind kind) {
   return kind == CellKind::gru || kind == CellKind::gru_before;
 }
 
@@ -37,7 +43,7 @@ struct Sequence {
 
 // What the record keeps of each step and sequence: norms of dC/dh and of the part of it that came back through time;
 // the same of dC/dc (lstm only); of dC/d(pre-activation), gate by gate. Each is (steps, batch).
-static constexpr int time_quantities(CellKind kind) {
+GRADWELL_ANYWHERE static constexpr int time_quantities(CellKind kind) {
   return gates_of(kind) + (kind == CellKind::lstm ? 4 : 2);
 }
 

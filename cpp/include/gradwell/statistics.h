@@ -10,6 +10,13 @@
 
 #include "gradwell/types.h"
 
+// What a GPU calls too.
+#if defined(__CUDACC__)
+#define GRADWELL_ANYWHERE __host__ __device__
+#else
+#define GRADWELL_ANYWHERE
+#endif
+
 namespace gradwell {
 
 // Biased exponents: one bin for each binary exponent of float64, enough for float32 too.
@@ -63,7 +70,7 @@ struct Pieces {
   Index rows, columns, across, count;
 };
 
-static inline Pieces pieces_of(Index rows, Index columns) {
+GRADWELL_ANYWHERE static inline Pieces pieces_of(Index rows, Index columns) {
   const Index wide = columns < part_elements ? columns : part_elements;
   Index high = part_rows;
   while (high > 1 && high * wide > part_elements) high /= 2;
@@ -73,13 +80,13 @@ static inline Pieces pieces_of(Index rows, Index columns) {
 
 // A matrix whose rows lie together, as one row.
 template <class T>
-static inline Matrix<T> as_one_row(Matrix<T> m) {
+GRADWELL_ANYWHERE static inline Matrix<T> as_one_row(Matrix<T> m) {
   if (m.stride != m.columns && m.rows > 1) return m;
   return {m.data, m.rows * m.columns > 0 ? 1 : 0, m.rows * m.columns, m.rows * m.columns};
 }
 
 template <class T>
-static inline Matrix<T> piece(Matrix<T> m, Pieces cut, Index k) {
+GRADWELL_ANYWHERE static inline Matrix<T> piece(Matrix<T> m, Pieces cut, Index k) {
   const Index row = k / cut.across * cut.rows, column = k % cut.across * cut.columns;
   return {m.data + row * m.stride + column, m.rows - row < cut.rows ? m.rows - row : cut.rows,
           m.columns - column < cut.columns ? m.columns - column : cut.columns, m.stride};

@@ -70,6 +70,10 @@ struct Sgd {
   double l2;
 };
 
+// Of products of float32 on a device: factors may be rounded to TF32 (10 bits) or bfloat16 (7 bits); sums stay in
+// float32.
+enum class Precision : int { float32, tf32, bf16 };
+
 enum class LossKind : int { softmax_cross_entropy, sigmoid_cross_entropy, quadratic, mean_squared_error };
 
 }  // namespace gradwell

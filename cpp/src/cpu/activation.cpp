@@ -1,8 +1,8 @@
 #include "gradwell/activation.h"
 
-#include "cpu/activation_functors.h"
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "elementwise/activation_functors.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

@@ -2,10 +2,11 @@
 
 #include <cstdint>
 
-#include "cpu/activation_functors.h"
 #include "cpu/columns.h"
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "elementwise/activation_functors.h"
+#include "elementwise/normal.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -36,7 +37,7 @@ struct Columns {
   void set_slope(const T* gamma, const double* variance, double epsilon) {
     for (Index k = 0; k < count; ++k) {
       const double g = gamma ? static_cast<double>(gamma[first + k]) : 1.0;
-      slope[k] = static_cast<T>(g / __builtin_sqrt(variance[first + k] + epsilon));
+      slope[k] = normal_slope<T>(g, variance[first + k], epsilon);
     }
   }
 };
@@ -129,7 +130,7 @@ GRADWELL_INLINE void moments(Columns<T>& c, Matrix<const T> x, double* mean, dou
   const auto pass = [&] {
     c.set_mean(mean);
     sum_down(c, x.rows, [&](Index row, Index k, int n, Pack<T> high, Pack<T> low, Pack<T>& sum, Pack<T>& squares) {
-      Pack<T> d = load_n<T>(x.data + row * x.stride + c.first + k, n) - high - low;
+      const Pack<T> d = centred(load_n<T>(x.data + row * x.stride + c.first + k, n), high, low);
       sum += d;
       squares = fma(d, d, squares);
     });
@@ -170,7 +171,7 @@ GRADWELL_INLINE void normalise(Columns<T>& c, F f, Matrix<const T> x, const T* g
 #pragma GCC unroll 4
       for (int v = 0; v < wide; ++v) {
         const Index at = c.first + k + v * lanes<T>;
-        const Pack<T> d = load_n<T>(x.data + row * x.stride + at, n) - high.value[v] - low.value[v];
+        const Pack<T> d = centred(load_n<T>(x.data + row * x.stride + at, n), high.value[v], low.value[v]);
         const Pack<T> value = fma(d, slope.value[v], offset.value[v]);
         if (z.data) store_n<T>(z.data + row * z.stride + at, value, n);
         if (past && wide > 1) {
@@ -203,7 +204,6 @@ void inference(Context context, Matrix<const T> x, const T* gamma, const T* beta
   });
 }
 
-// dx = slope (delta - offset - (x - mean) product): what is taken off are averages.
 template <class T>
 void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T* gamma, const double* mean,
               const double* variance, double epsilon, bool constant, T* dgamma, T* dbeta, Matrix<T> dx) {
@@ -216,10 +216,10 @@ void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T
     sum_down(c, x.rows, [&](Index row, Index k, int n, Pack<T> high, Pack<T> low, Pack<T>& sum, Pack<T>& products) {
       const Pack<T> d = at(delta, row, k, n);
       sum += d;
-      products = fma(d, at(x, row, k, n) - high - low, products);
+      products = fma(d, centred(at(x, row, k, n), high, low), products);
     });
     for (Index k = 0; k < c.count; ++k) {
-      const double rstd = 1.0 / __builtin_sqrt(variance[c.first + k] + epsilon);
+      const double rstd = reciprocal_deviation(variance[c.first + k], epsilon);
       const double products = c.sums[1][k] * rstd, count = static_cast<double>(x.rows);
       if (dbeta) dbeta[c.first + k] = static_cast<T>(c.sums[0][k]);
       if (dgamma) dgamma[c.first + k] = static_cast<T>(products);
@@ -237,13 +237,14 @@ void backward(Context context, Matrix<const T> delta, Matrix<const T> x, const T
 #pragma GCC unroll 4
         for (int v = 0; v < wide; ++v) {
           const Index j = k + v * lanes<T>;
-          const Pack<T> d = at(x, row, j, n) - high.value[v] - low.value[v];
-          const Pack<T> rest = at(delta, row, j, n) - offset.value[v] - d * product.value[v];
+          const Pack<T> d = centred(at(x, row, j, n), high.value[v], low.value[v]);
+          const Pack<T> back =
+              batchnorm_back(at(delta, row, j, n), d, offset.value[v], product.value[v], slope.value[v]);
           T* const to = dx.data + row * dx.stride + c.first + j;
           if (past && wide > 1) {
-            stream(to, rest * slope.value[v]);
+            stream(to, back);
           } else {
-            store_n<T>(to, rest * slope.value[v], n);
+            store_n<T>(to, back, n);
           }
         }
     });

@@ -54,16 +54,5 @@ GRADWELL_INLINE void for_each_strip(Index first, Index last, Body&& body) {
     body(j, VectorCount<1>{}, last - j < lanes<T> ? static_cast<int>(last - j) : lanes<T>);
 }
 
-// A number in double as two in T: what rounding to T loses of a mean would show in every element.
-template <class T>
-struct Split {
-  T high, low;
-};
-template <class T>
-GRADWELL_INLINE Split<T> split(double x) {
-  const T high = static_cast<T>(x);
-  return {high, static_cast<T>(x - static_cast<double>(high))};
-}
-
 }  // namespace GRADWELL_LEVEL
 }  // namespace gradwell

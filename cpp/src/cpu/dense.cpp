@@ -1,8 +1,8 @@
 #include "gradwell/dense.h"
 
-#include "cpu/activation_functors.h"
 #include "cpu/gemm.h"
 #include "cpu/level.h"
+#include "elementwise/activation_functors.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

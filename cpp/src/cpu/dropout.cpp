@@ -2,7 +2,7 @@
 
 #include "cpu/level.h"
 #include "cpu/parallel.h"
-#include "cpu/philox.h"
+#include "elementwise/dropout_mask.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -10,24 +10,18 @@ namespace {
 
 constexpr Index element_weight = 16;
 
-// One word a column; the counter's four are block of four columns, row, layer and step, the key is the seed. Where the
-// step needs more than 32 bits the rest joins the layer's word.
 template <class T>
 void row_mask(double rate, DropoutKey key, Index row, Index columns, T* mask) {
   if (rate == 0) {
     for (Index j = 0; j < columns; ++j) mask[j] = 1;
     return;
   }
-  const auto threshold = static_cast<std::uint64_t>(rate * 4294967296.0);
-  const T kept = static_cast<T>(1.0 / (1.0 - rate));
-  const auto key0 = static_cast<std::uint32_t>(key.seed), key1 = static_cast<std::uint32_t>(key.seed >> 32);
-  const auto layer = key.layer ^ (static_cast<std::uint32_t>(key.step >> 32) << 16);
+  const DropoutMask<T> mask_from = mask_of<T>(rate);
   for (Index j = 0; j < columns; j += 4) {
-    const Random4 random = philox({{static_cast<std::uint32_t>(j / 4), static_cast<std::uint32_t>(row), layer,
-                                    static_cast<std::uint32_t>(key.step)}},
-                                  key0, key1);
+    const Random4 random =
+        random_words(key.seed, key.step, key.layer, static_cast<std::uint32_t>(j / 4), static_cast<std::uint32_t>(row));
     const int n = columns - j < 4 ? static_cast<int>(columns - j) : 4;
-    for (int k = 0; k < n; ++k) mask[j + k] = random.word[k] < threshold ? T(0) : kept;
+    for (int k = 0; k < n; ++k) mask[j + k] = mask_from(random.word[k]);
   }
 }
 

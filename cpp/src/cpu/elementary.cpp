@@ -1,8 +1,8 @@
 #include "gradwell/elementary.h"
 
 #include "cpu/level.h"
-#include "cpu/math.h"
 #include "cpu/parallel.h"
+#include "elementwise/math.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

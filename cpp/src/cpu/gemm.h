@@ -9,7 +9,7 @@
 
 #include "cpu/pack.h"
 #include "cpu/parallel.h"
-#include "cpu/sgd_rule.h"
+#include "elementwise/sgd_rule.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

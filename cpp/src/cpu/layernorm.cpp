@@ -1,9 +1,10 @@
 #include "gradwell/layernorm.h"
 
-#include "cpu/activation_functors.h"
 #include "cpu/columns.h"
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "elementwise/activation_functors.h"
+#include "elementwise/normal.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -34,8 +35,8 @@ struct Row {
   Row(Matrix<const T> m, Index row, const double* means, const double* variances, double epsilon)
       : x(m.data + row * m.stride),
         mean(split<T>(means[row])),
-        rstd(static_cast<T>(1.0 / __builtin_sqrt(variances[row] + epsilon))) {}
-  Pack<T> at(Index i, int n) const { return (load_n<T>(x + i, n) - mean.high - mean.low) * rstd; }
+        rstd(static_cast<T>(reciprocal_deviation(variances[row], epsilon))) {}
+  Pack<T> at(Index i, int n) const { return centred(load_n<T>(x + i, n), mean.high, mean.low) * rstd; }
 };
 
 template <class T>
@@ -61,7 +62,7 @@ void forward(Context context, Matrix<const T> x, const T* gamma, const T* beta, 
       const Split<T> m = split<T>(mean[row]);
       variance[row] = row_sum<T>(x.columns,
                                  [&](Index i, int n) {
-                                   const Pack<T> d = only<T>(load_n<T>(from + i, n) - m.high - m.low, n);
+                                   const Pack<T> d = only<T>(centred(load_n<T>(from + i, n), m.high, m.low), n);
                                    return d * d;
                                  }) /
                       count;
@@ -98,8 +99,8 @@ void backward_input(Context context, Matrix<const T> delta, Matrix<const T> x, c
     const T mean_product = static_cast<T>(
         row_sum<T>(x.columns, [&](Index i, int n) { return only<T>(g(i, n) * normal.at(i, n), n); }) / count);
     for_each_pack<T>(x.columns, [&](Index i, int n) {
-      const Pack<T> rest = g(i, n) - mean_g - normal.at(i, n) * mean_product;
-      store_n<T>(dx.data + row * dx.stride + i, rest * normal.rstd, n);
+      store_n<T>(dx.data + row * dx.stride + i,
+                 layernorm_back(g(i, n), normal.at(i, n), mean_g, mean_product, normal.rstd), n);
     });
   });
 }

@@ -1,8 +1,8 @@
 #include "gradwell/loss.h"
 
 #include "cpu/level.h"
-#include "cpu/math.h"
 #include "cpu/parallel.h"
+#include "elementwise/loss_terms.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -68,8 +68,7 @@ Softmax<T> sum_exponentials(const Row<T>& row) {
     if (!row.values) return;
     const Pack<T> t = row.targets(j, n);
     s.weight += sum_pack<T>(t);
-    // A target of 0 takes no part, even where the output is -infinity.
-    s.inner += sum_pack<T>(first_n<T>(t == T(0) ? Pack<T>{} : t * shifted, n));
+    s.inner += sum_pack<T>(first_n<T>(softmax_inner<T>(t, shifted), n));
   });
   if (!row.values) s.inner = static_cast<double>(row.a[row.target] - top);
   return s;
@@ -97,15 +96,9 @@ double sigmoid_cross_entropy(const Row<T>& row) {
   for_each_pack<T>(row.columns, [&](Index j, int n) {
     const Pack<T> a = load_n<T>(row.a + j, n);
     const Pack<T> t = row.targets(j, n);
-    // softplus(a) - t a = max(a, 0) - t a + log(1 + e^-|a|), the first two taken together.
-    const Pack<T> linear = a > T(0) ? a * (T(1) - t) : -(a * t);
     const Pack<T> e = exp<T>(-magnitude<T>(a));
-    cost += sum_pack<T>(first_n<T>(linear + log1p_unit<T>(e), n));
-    if (!row.d) return;
-    // For t = 1 and a > 0, sigmoid(a) - 1 = -e / (1 + e), without cancellation.
-    const Pack<T> plain = (a < T(0) ? e : broadcast(T(1))) / (e + T(1)) - t;
-    const Pack<T> exact = ((a > T(0)) & (t == T(1))) ? -e / (e + T(1)) : plain;
-    store_n<T>(row.d + j, exact * row.scale, n);
+    cost += sum_pack<T>(first_n<T>(sigmoid_cost<T>(a, t, e), n));
+    if (row.d) store_n<T>(row.d + j, sigmoid_slope<T>(a, t, e) * row.scale, n);
   });
   return cost;
 }

@@ -1,9 +1,9 @@
 #include "gradwell/optimizers.h"
 
 #include "cpu/level.h"
-#include "cpu/optimizer_rules.h"
 #include "cpu/parallel.h"
 #include "cpu/squares.h"
+#include "elementwise/optimizer_rules.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

@@ -6,6 +6,8 @@
 
 #include "cpu/columns.h"
 #include "cpu/recurrent_loops.h"
+#include "cpu/time_squares.h"
+#include "elementwise/normal.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

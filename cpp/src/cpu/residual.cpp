@@ -1,9 +1,9 @@
 #include "gradwell/residual.h"
 
-#include "cpu/activation_functors.h"
 #include "cpu/columns.h"
 #include "cpu/level.h"
 #include "cpu/parallel.h"
+#include "elementwise/activation_functors.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {

@@ -15,6 +15,13 @@
 #endif
 
 #define GRADWELL_INLINE static inline __attribute__((always_inline))
+// Of what is shared with cpp/src/cuda (elementwise/lanes.h): members and constructors, what a host calls too,
+// constants.
+#define GRADWELL_MEMBER
+#define GRADWELL_BOTH
+#define GRADWELL_TABLE static constexpr
+#define GRADWELL_UNROLL _Pragma("GCC unroll 32")
+#define GRADWELL_ANY_CALLER
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -225,6 +232,11 @@ GRADWELL_INLINE Pack<float> from_bits(Bits<float> x) {
 }
 GRADWELL_INLINE Pack<double> from_bits(Bits<double> x) {
   return reinterpret_cast<Pack<double>>(x);
+}
+
+template <class T>
+GRADWELL_INLINE Pack<T> numbers_of(Bits<T> x) {
+  return __builtin_convertvector(x, Pack<T>);
 }
 
 // a < b ? a : b and a > b ? a : b, lane by lane: b where one of them is a NaN.

@@ -8,82 +8,15 @@ namespace gradwell {
 namespace GRADWELL_LEVEL {
 namespace {
 
-// All parts so far. Sums as in StatisticsPart, at one scale.
-struct Total {
-  double scale = 1, sum = 0, squares = 0, deviations = 0;
-  double min = infinite, max = -infinite, smallest = infinite;
-  Index count = 0, zeros = 0, nans = 0, infs = 0;
-  Index finite() const { return count - nans - infs; }
-};
-
-// To the scale of the larger numbers, where the others' squares do not matter.
-template <class A>
-void rescale(A& sums, double scale) {
-  if (sums.scale == scale) return;
-  const double factor = scale / sums.scale;
-  sums.sum *= factor;
-  sums.squares *= factor * factor;
-  sums.deviations *= factor * factor;
-  sums.scale = scale;
-}
-
 template <class T>
 void add(Total& all, const StatisticsPart<T>& part, std::uint64_t* histogram) {
-  const double before = static_cast<double>(all.finite());
-  const double here = static_cast<double>(part.count - part.nans - part.infs);
-  struct {
-    double scale, sum, squares, deviations;
-  } sums = {part.scale, part.sum, part.squares, part.deviations};
-  const bool nothing = all.squares == 0, nothing_here = sums.squares == 0;
-  const double scale = nothing ? sums.scale : (nothing_here || all.scale < sums.scale ? all.scale : sums.scale);
-  rescale(all, scale);
-  rescale(sums, scale);
-  if (before > 0 && here > 0) {
-    const double apart = sums.sum / here - all.sum / before;
-    all.deviations += apart * apart * (before * here / (before + here));
-  }
-  all.sum += sums.sum;
-  all.squares += sums.squares;
-  all.deviations += sums.deviations;
-  all.min = part.min < all.min ? part.min : all.min;
-  all.max = part.max > all.max ? part.max : all.max;
-  all.smallest = part.smallest < all.smallest ? part.smallest : all.smallest;
-  all.count += part.count;
-  all.zeros += part.zeros;
-  all.nans += part.nans;
-  all.infs += part.infs;
-  if (!histogram) return;
-  for (int bin = part.low; bin <= part.high; ++bin) histogram[bin + ExponentRange<T>::lowest] += part.bins[bin];
-}
-
-// Square roots by the compiler's instruction; no call to libm.
-double root(double x) {
-  return x > 0 ? __builtin_sqrt(x) : 0;
-}
-
-Statistics summary(const Total& all) {
-  constexpr double unknown = __builtin_nan("");
-  const Index finite = all.finite();
-  const double n = static_cast<double>(finite), back = 1.0 / all.scale;
-  Statistics s;
-  s.count = all.count;
-  s.norm = finite || all.count == 0 ? root(all.squares) * back : unknown;
-  s.rms = finite ? root(all.squares / n) * back : unknown;
-  s.mean = finite ? all.sum / n * back : unknown;
-  s.std = finite ? root(all.deviations / n) * back : unknown;
-  s.min = finite ? all.min : unknown;
-  s.max = finite ? all.max : unknown;
-  s.largest = finite ? (-all.min > all.max ? -all.min : (all.max > 0 ? all.max : 0.0)) : unknown;
-  s.smallest = all.smallest < infinite ? all.smallest : unknown;
-  s.zeros = all.zeros;
-  s.nans = all.nans;
-  s.infs = all.infs;
-  return s;
+  add_part(all, part);
+  if (histogram) add_bins(part, histogram);
 }
 
 template <class T>
 Statistics merge(const StatisticsPart<T>* parts, Index count, std::uint64_t* histogram) {
-  Total all;
+  Total all = empty_total();
   for (Index k = 0; k < count; ++k) add(all, parts[k], histogram);
   return summary(all);
 }
@@ -102,7 +35,7 @@ template <class T>
 Statistics measure(Context context, Matrix<const T> x, std::uint64_t* histogram) {
   const Matrix<const T> m = as_one_row(x);
   const Pieces cut = pieces_of(m.rows, m.columns);
-  Total all;
+  Total all = empty_total();
   StatisticsPart<T> parts[most_parts];
   for (Index first = 0; first < cut.count; first += most_parts) {
     const Index count = cut.count - first < most_parts ? cut.count - first : most_parts;
@@ -171,10 +104,10 @@ double sum_of_squares(Matrix<const T> x) {
 template <class T>
 double norm_of_piece(Matrix<const T> x, bool flush) {
   const double squares = sum_of_squares<T>(x);
-  if (squares < 1e280 && (sizeof(T) == 4 || squares > 1e-240)) return root(squares);
+  if (squares < 1e280 && (sizeof(T) == 4 || squares > 1e-240)) return root_of_sum(squares);
   StatisticsPart<T> part;
   measure_piece<T>(x, flush, &part);
-  return root(part.squares) / part.scale;
+  return root_of_sum(part.squares) / part.scale;
 }
 
 template <class T>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cpu/exponents.h"
-#include "gradwell/statistics.h"
+#include "elementwise/merging.h"
 
 namespace gradwell {
 namespace GRADWELL_LEVEL {
@@ -98,8 +98,6 @@ GRADWELL_INLINE double sum_lanes(const Pack<double> (&x)[wide_parts<T>]) {
     for (int k = 0; k < lanes<double>; ++k) sum += x[p][k];
   return sum;
 }
-
-constexpr double infinite = __builtin_inf();
 
 template <class T>
 GRADWELL_INLINE void begin_part(StatisticsPart<T>& part) {

@@ -30,6 +30,10 @@ class ActivationPart {
     return {fused(), Saved::output, y};
   }
 
+  void describe(StagePlan& plan) const {
+    plan.activation = activation_;
+    plan.slope = learned_ ? slope_offset_ : -1;
+  }
   void bind_parameters(T* parameters, T* gradients) {
     slope_ = parameters + slope_offset_;
     dslope_ = gradients + slope_offset_;
@@ -102,6 +106,10 @@ class ActivationLayer final : public Layer<T> {
   void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
+  void describe(StagePlan& plan) const override {
+    plan.kind = StageKind::activation;
+    part_.describe(plan);
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

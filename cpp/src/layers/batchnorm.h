@@ -22,6 +22,7 @@ class BatchNormLayer final : public NormLayer<T> {
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void backward_end(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void commit() override;
+  void describe(StagePlan& plan) const override { this->describe_as(StageKind::batchnorm, plan); }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

@@ -34,6 +34,7 @@ class ConvLstmLayer final : public Layer<T> {
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void backward_end(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void make_sums(const Pass<T>& pass) override;
+  void describe(StagePlan& plan) const override { plan.reason = "a ConvLSTM"; }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

@@ -18,6 +18,12 @@ class DenseLayer final : public ActivatedLayer<T> {
   void backward_parameters(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void update_weight(const Pass<T>& pass, Matrix<const T> x, Rows rows, Sgd sgd) override;
   void backward_others(const Pass<T>& pass, Matrix<const T> x) override;
+  void describe(StagePlan& plan) const override {
+    plan.kind = StageKind::dense;
+    plan.weight = weight_offset_;
+    plan.bias = has_bias_ ? bias_offset_ : -1;
+    this->part_.describe(plan);
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

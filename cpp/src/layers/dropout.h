@@ -19,6 +19,10 @@ class DropoutLayer final : public Layer<T> {
   void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
+  void describe(StagePlan& plan) const override {
+    plan.kind = StageKind::dropout;
+    plan.rate = rate_;
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

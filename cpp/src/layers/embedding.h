@@ -25,6 +25,12 @@ class EmbeddingLayer final : public Layer<T> {
   void backward_activation(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void make_sums(const Pass<T>& pass) override;
+  void describe(StagePlan& plan) const override {
+    plan.kind = StageKind::embedding;
+    plan.weight = offset_;
+    plan.vocabulary = tokens_;
+    plan.hidden = units_;
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

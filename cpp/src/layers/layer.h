@@ -4,6 +4,7 @@
 // their rows. Whatever the blocks, the numbers are the same.
 #pragma once
 
+#include "gradwell/device.h"
 #include "gradwell/program.h"
 #include "recorder.h"
 
@@ -98,6 +99,9 @@ class Layer {
   virtual void backward_others(const Pass<T>&, Matrix<const T>) {}
   // Called when the step has been taken: what the pass in training found becomes part of the running statistics.
   virtual void commit() {}
+
+  // What another device needs to know to do the same; it is told of the flow between stages by the program.
+  virtual void describe(StagePlan& plan) const { plan.reason = "this layer"; }
 
   // Operation and inputs of each part of forward, for naming the producer of a non-finite value.
   virtual void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) = 0;

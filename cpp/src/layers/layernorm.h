@@ -15,6 +15,7 @@ class LayerNormLayer final : public NormLayer<T> {
   void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void backward_others(const Pass<T>& pass, Matrix<const T> x) override;
+  void describe(StagePlan& plan) const override { this->describe_as(StageKind::layernorm, plan); }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 };
 

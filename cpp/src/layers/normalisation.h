@@ -32,6 +32,14 @@ class NormLayer : public ActivatedLayer<T> {
   }
 
  protected:
+  void describe_as(StageKind kind, StagePlan& plan) const {
+    plan.kind = kind;
+    plan.gamma = gamma_offset_;
+    plan.beta = beta_offset_;
+    plan.epsilon = settings_.epsilon;
+    plan.momentum = settings_.momentum;
+    this->part_.describe(plan);
+  }
   void explain(const char* operation, const Pass<T>& pass, Matrix<const T> x, Producer& producer) const {
     const Index n = this->outputs_;
     producer.operation = operation;

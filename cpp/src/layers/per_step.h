@@ -53,6 +53,10 @@ class PerStepLayer final : public Layer<T> {
   }
   void backward_others(const Pass<T>& pass, Matrix<const T> x) override { inside_->backward_others(pass, split(x)); }
   void commit() override { inside_->commit(); }
+  void describe(StagePlan& plan) const override {
+    inside_->describe(plan);
+    plan.steps = steps_;
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override {
     inside_->explain_forward(pass, split(x), producer);
   }

@@ -214,6 +214,25 @@ void RecurrentLayer<T>::commit() {
 }
 
 template <class T>
+void RecurrentLayer<T>::describe(StagePlan& plan) const {
+  const RecurrenceSettings& s = directions_[0].recurrence->settings();
+  if (stateful_) plan.reason = "a stateful layer";
+  if (s.normalises) plan.reason = "an LSTM with layer normalisation";
+  if (s.advance > 0) plan.reason = "truncated backpropagation";
+  if (s.omega > 0) plan.reason = "Pascanu's regulariser";
+  if (!plan.reason.empty()) return;
+  plan.kind = StageKind::recurrent;
+  plan.cell = s.kind;
+  plan.cell_activation = s.activation;
+  plan.hidden = s.hidden;
+  plan.time_steps = steps_;
+  plan.sequences = sequences_;
+  for (const Direction& d : directions_)
+    plan.directions.push_back({d.offsets.weight, d.offsets.recurrent_weight, d.offsets.bias, d.offsets.recurrent_bias,
+                               d.offsets.peephole, d.recurrence->settings().reverse});
+}
+
+template <class T>
 void RecurrentLayer<T>::explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) {
   static const char* const names[] = {"rnn_forward", "lstm_forward", "gru_forward", "gru_forward"};
   const RecurrenceSettings& s = directions_[0].recurrence->settings();

@@ -49,6 +49,7 @@ class RecurrentLayer final : public Layer<T> {
   void backward_end(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void make_sums(const Pass<T>& pass) override;
   void commit() override;
+  void describe(StagePlan& plan) const override;
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:

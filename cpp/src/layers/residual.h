@@ -28,6 +28,12 @@ class JointLayer final : public ActivatedLayer<T> {
   void forward(const Pass<T>& pass, Matrix<const T> x, Rows rows) override;
   void backward_input(const Pass<T>& pass, Matrix<const T> x, Rows rows, Derivative<T> below, Matrix<T> dx) override;
   void backward_others(const Pass<T>& pass, Matrix<const T> x) override;
+  void describe(StagePlan& plan) const override {
+    plan.kind = StageKind::joint;
+    plan.fixed_scale = static_cast<double>(fixed_);
+    plan.scale = learned_ ? scale_offset_ : -1;
+    this->part_.describe(plan);
+  }
   void explain_forward(const Pass<T>& pass, Matrix<const T> x, Producer& producer) override;
 
  private:
