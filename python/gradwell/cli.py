@@ -24,11 +24,13 @@ class _Commands(TyperGroup):
     """Turns the package's own refusals into one line on stderr and exit status 2."""
 
     def invoke(self, ctx: Any) -> Any:
+        from gradwell.devices import DeviceError
+
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, OSError, ImportError, DeviceError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
             _refuse(_one_line(error))

@@ -14,14 +14,12 @@ def choose(device: str | None) -> None:
     Raises
     ------
     ValueError
-        Unknown, or it cannot be used.
+        Unknown.
+    DeviceError
+        It cannot be used.
     """
-    if device is None:
-        return
-    try:
+    if device is not None:
         os.environ["GRADWELL_DEVICE"] = check_device("device", device)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from None
 
 
 def described(found: dict[str, Any]) -> str:

@@ -16,6 +16,10 @@ DEVICES = ("cpu", "cuda")
 LIBRARY = "libgradwell_cuda.so"
 
 
+class DeviceError(RuntimeError):
+    """A device that cannot be used; the message says why, in one sentence."""
+
+
 def check_device(operation: str, device: Any) -> str:
     """Return `device`, "cpu" or "cuda"; open the library where it is "cuda".
 
@@ -23,7 +27,7 @@ def check_device(operation: str, device: Any) -> str:
     ------
     ValueError
         Another name.
-    RuntimeError
+    DeviceError
         There is no GPU that can be used; the message says why.
     """
     if not isinstance(device, str):
@@ -33,7 +37,7 @@ def check_device(operation: str, device: Any) -> str:
     if device == "cuda":
         found = cuda_info()
         if not found["available"]:
-            raise RuntimeError(f'[{operation}] device "cuda" cannot be used: {found["reason"]}')
+            raise DeviceError(f'[{operation}] device "cuda" cannot be used: {found["reason"]}')
     return device
 
 
@@ -96,7 +100,7 @@ def set_cuda_precision(precision: str) -> None:
     ------
     ValueError
         Another name.
-    RuntimeError
+    DeviceError
         There is no GPU that can be used.
     """
     check_device("set_cuda_precision", "cuda")

@@ -52,7 +52,7 @@ class Network(NetworkInputs):
     ------
     ValueError, TypeError
         Settings that make no network, named in the message.
-    RuntimeError
+    DeviceError
         A device that cannot be used.
     MemoryError
         More parameters than fit into memory.
@@ -127,7 +127,7 @@ class Network(NetworkInputs):
 
         Raises
         ------
-        RuntimeError
+        DeviceError
             There is no GPU that can be used; the message says why.
         ValueError
             A layer that runs on the CPU only.

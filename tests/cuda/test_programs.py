@@ -152,3 +152,22 @@ def test_resuming_gives_the_same_bits():
     trained(parts, gw.Adam(0.01), epochs=4, resume=True)
     for name, view in whole.parameters.items():
         np.testing.assert_array_equal(parts.parameters[name], view)
+
+
+def test_a_chain_of_narrow_layers_stores_no_gradient():
+    """Its step makes each gradient in registers; where something is to look at them they are made first."""
+    plain, clipped = (networks.make("dense").to("cuda") for _ in range(2))
+    trained(plain, gw.SGD(0.1), stats=False)
+    trained(clipped, gw.SGD(0.1), clip=gw.clip_by_norm(1e9), stats=False)
+    assert all((view == 0).all() for view in plain.gradients.values())
+    assert all((view != 0).any() for view in clipped.gradients.values())
+    same(plain.parameters, clipped.parameters, relative=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 33])
+def test_narrow_chains_of_any_batch(rows):
+    nets = [gw.mlp([70, 128, 33, 1, 2], activation="relu", seed=1, dtype="float64", device=d) for d in ("cpu", "cuda")]
+    x, y = networks.samples(rows=2 * rows + 1, inputs=70, classes=2)
+    for net in nets:
+        gw.fit(net, (x, y), loss="quadratic", optimizer=gw.Adam(0.01), batch_size=rows, epochs=2, stats=False)
+    same(nets[1].parameters, nets[0].parameters, relative=1e-8)

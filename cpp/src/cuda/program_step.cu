@@ -79,6 +79,7 @@ void CudaProgram<T>::clip_gradients(Run& run) {
 // All that a step does, in order, on `rows` rows. What differs from step to step is read from the device.
 template <class T>
 void CudaProgram<T>::enqueue_step(Run& run, Index rows, CudaRecorder<T>* recorder) {
+  if (narrow_ && rows <= most_narrow_rows && run.looks_at_nothing()) return enqueue_narrow_step(run, rows, recorder);
   const TrainPlan& plan = *run.plan;
   const SliceTables<T>& s = *slices_;
   const BatchOfSamples<T> batch =
