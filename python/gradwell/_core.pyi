@@ -60,6 +60,7 @@ __all__: list[str] = [
     "survey",
     "take_fork_notice",
     "tanh",
+    "time_device_kernel",
 ]
 
 class Plan:
@@ -364,5 +365,6 @@ def survey(
 ) -> tuple[typing.Any, ...]: ...
 def take_fork_notice() -> bool: ...
 def tanh(x: typing.Any, flush_denormals: bool) -> numpy.typing.NDArray[typing.Any]: ...
+def time_device_kernel(name: str, bytes: int, repeats: int) -> tuple[list[float], int]: ...
 
 exponent_bias: int

@@ -123,7 +123,7 @@ def test_a_wrong_device():
 
 
 def test_precision():
-    with pytest.raises(ValueError, match="needs \"float32\", \"tf32\" or \"bfloat16\""):
+    with pytest.raises(ValueError, match='needs "float32", "tf32" or "bfloat16"'):
         gw.set_cuda_precision("float16")
     for name in ("tf32", "bfloat16", "float32"):
         gw.set_cuda_precision(name)
