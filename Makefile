@@ -30,6 +30,7 @@ cuda_files := $(wildcard cpp/src/cuda/* cpp/emulator/* cpp/src/elementwise/* cpp
 sources := pyproject.toml CMakeLists.txt $(filter-out cpp/emulator/% %.cu,$(cpp_files))
 emulated := build/emulated/libgradwell_cuda.so
 CUDA_ARCHITECTURES ?= 80-real;90-real;120-real;120-virtual
+CUDA_FLAGS ?=
 
 .PHONY: help demo zoo test lint format stubs cuda emulated gpu-check bench instructions sanitize wheel clean venv FORCE
 .DELETE_ON_ERROR:
@@ -74,7 +75,7 @@ cuda: $(VENV)/.built
 	$(install) "nvidia-cublas>=13,<14"
 	$(VENV)/bin/cmake -S . -B build/cuda -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV)/bin/ninja) \
 	    -DPython_EXECUTABLE=$(abspath $(python)) -DGRADWELL_CUDA=ON -DGRADWELL_CUDA_ONLY=ON -DGRADWELL_WERROR=ON \
-	    "-DCMAKE_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES)"
+	    "-DCMAKE_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES)" "-DCMAKE_CUDA_FLAGS=$(CUDA_FLAGS)"
 	$(VENV)/bin/cmake --build build/cuda
 	$(VENV)/bin/cmake --install build/cuda --prefix \
 	    "$$($(python) -c 'import sysconfig; print(sysconfig.get_path("platlib"))')"

@@ -54,5 +54,5 @@ bare() { PATH="$work/venv/bin" "$work/venv/bin/python" "$@"; }
 bare -m pip --disable-pip-version-check --quiet install "$wheel[test]"
 bare -c 'import gradwell, sys; sys.exit(not gradwell.__file__.startswith(sys.prefix))' ||
   fail "the tests would not see the installed package"
-# The zoo asks how well the doctor judges, which no packaging changes.
-bare -m pytest -q -p no:cacheprovider tests --ignore tests/zoo
+# What packaging can change: the compiled part, the files beside it, the command line.
+bare -m pytest -q -p no:cacheprovider tests/test_*.py tests/kernels tests/training tests/cli tests/datasets tests/report

@@ -33,7 +33,7 @@ def test_one_gradient(kind):
 
 @pytest.mark.parametrize("kind", ["dense", "normalised", "residual"])
 def test_every_step(kind):
-    cpu, gpu = (gw.fit(net, networks.samples(), epochs=2, **RULE).gradients for net in networks.pair(kind))
+    cpu, gpu = (gw.fit(net, networks.samples(rows=15), epochs=2, **RULE).gradients for net in networks.pair(kind))
     compare(gpu, cpu, relative=1e-7)
 
 
@@ -64,8 +64,8 @@ def test_the_doctor_sees_the_same():
     x, y = gw.datasets.digits()
     verdicts = []
     for device in ("cpu", "cuda"):
-        net = gw.mlp([64, *[20] * 6, 10], activation="sigmoid", init="nielsen", seed=0, device=device)
-        history = gw.fit(net, (x, y), max_steps=40, **{**RULE, "batch_size": 50})
+        net = gw.mlp([64, *[20] * 5, 10], activation="sigmoid", init="nielsen", seed=0, device=device)
+        history = gw.fit(net, (x, y), max_steps=8, **{**RULE, "batch_size": 50})
         verdicts.append([finding.rule for finding in gw.diagnose(history).findings])
     assert verdicts[0]
     assert verdicts[0] == verdicts[1]
