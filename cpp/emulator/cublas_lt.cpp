@@ -21,7 +21,6 @@ void multiply(Operation how, T alpha, const T* a, Layout la, const T* b, Layout 
       if (beta != T(0)) sum += static_cast<double>(beta) * static_cast<double>(c[j * lc.stride + i]);
       T value = static_cast<T>(sum);
       if (how.epilogue != CUBLASLT_EPILOGUE_DEFAULT) value += static_cast<const T*>(how.bias)[i];
-      if (how.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && !(value > T(0))) value = value != value ? value : T(0);
       d[j * ld.stride + i] = value;
     }
 }

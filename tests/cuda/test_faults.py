@@ -93,6 +93,9 @@ x, y = np.ones((40000, 64)), np.zeros(40000, int)
 before = net.predict(x[:5])
 h = gw.fit(net, (x, y), loss="softmax_cross_entropy", optimizer=gw.SGD(0.1), batch_size=100, max_steps=30)
 print(net.training_state["step"], "steps")
+shares = np.eye(10)[y]
+h = gw.fit(net, (x, shares), loss="softmax_cross_entropy", optimizer=gw.SGD(0.1), batch_size=100, max_steps=30)
+print(bool(np.isfinite(h.step_loss).all()), net.training_state["step"], "more")
 try:
     net.predict(np.ones((400000, 64)), batch_size=400000)
 except MemoryError:
@@ -112,7 +115,8 @@ def test_little_memory(cuda):
         text=True,
         check=False,
     )
-    assert run.stdout.split("\n")[:4] == ["too large", "30 steps", "too many rows", "(5, 10)"], run.stderr
+    wanted = ["too large", "30 steps", "True 30 more", "too many rows", "(5, 10)"]
+    assert run.stdout.split("\n")[:5] == wanted, run.stderr
 
 
 def test_interrupts(cuda):

@@ -43,11 +43,8 @@ template <class T>
 void dense_forward(Queue& queue, Matrix<const T> x, Matrix<const T> weight, const T* bias, Activation activation,
                    Matrix<T> z, Matrix<T> y) {
   const Matrix<T> first = z.data ? z : y;
-  Factors factors;
-  factors.relu = !z.data && activation.kind == ActivationKind::relu;
-  const bool done = queue.products().multiply(queue, factors, x, weight, bias, first);
-  const bool plain = activation.kind == ActivationKind::identity && first.data == y.data;
-  if (!done && !plain)
+  queue.products().multiply(queue, Factors{}, x, weight, bias, first);
+  if (activation.kind != ActivationKind::identity || first.data != y.data)
     activation_forward(queue, activation, Matrix<const T>{first.data, first.rows, first.columns, first.stride}, y);
 }
 

@@ -35,7 +35,7 @@ struct GatherNumbers {
 
 constexpr int sum_threads = 1024;
 
-__global__ void sum_all(const Index* numbers, Index count, Index* sum) {
+__global__ void __launch_bounds__(sum_threads) sum_all(const Index* numbers, Index count, Index* sum) {
   __shared__ Index scratch[32];
   Index total = 0;
   GRADWELL_UNROLL_BY(4)

@@ -35,10 +35,7 @@ template <class... P, class... A>
 void launch(const char* name, Queue& queue, Grid grid, void (*kernel)(P...), A... arguments) {
   if (grid.blocks <= 0) return;
   if (grid.blocks > most_blocks) throw std::runtime_error(std::string("[cuda] ") + name + " needs too many blocks");
-  if (grid.shared_bytes > 48 * 1024)
-    check_cuda(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
-        name);
+  if (grid.shared_bytes > 48 * 1024) allow_shared(reinterpret_cast<const void*>(kernel), grid.shared_bytes, name);
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));

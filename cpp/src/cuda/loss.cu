@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(most_threads<T, size>)
 
 constexpr int sum_threads = 1024;
 
-__global__ void sum_costs(const double* costs, Index count, double* sum) {
+__global__ void __launch_bounds__(sum_threads) sum_costs(const double* costs, Index count, double* sum) {
   __shared__ double scratch[32];
   double total = 0;
   GRADWELL_UNROLL_BY(8)

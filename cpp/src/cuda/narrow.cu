@@ -12,7 +12,11 @@ namespace {
 
 constexpr int threads = 256, warps = threads / 32;
 constexpr int tile = 32;
-constexpr Index most_inputs = 4096;  // a block's rows of the input fit into shared memory
+
+// Two sets of rows, and the parts of sums.
+constexpr Index shared_numbers(Index widest) {
+  return 2 * narrow_rows * widest + warps * narrow_rows * narrow_width;
+}
 
 template <class T>
 __device__ T activated(Activation activation, T z) {
@@ -250,8 +254,10 @@ __global__ void join_tiles(const StepNorms* tiles, const Index* first, Index sli
 
 }  // namespace
 
-bool is_narrow(const NetworkPlan& plan) {
-  if (plan.inputs > most_inputs || plan.output_steps != 1) return false;
+template <class T>
+bool is_narrow(const NetworkPlan& plan, Index shared_bytes) {
+  if (plan.output_steps != 1 || shared_numbers(std::max(plan.inputs, narrow_width)) * Index{sizeof(T)} > shared_bytes)
+    return false;
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const StagePlan& s = plan.stages[i];
     if (s.kind != StageKind::dense || s.steps != 1 || s.from != static_cast<int>(i) - 1 || s.skip != -2 || s.adds ||
@@ -312,10 +318,9 @@ Matrix<const T> NarrowChain<T>::output_gradient(std::size_t layer, Index rows) c
   return {known_[layer].output_gradient, rows, known_[layer].outputs, known_[layer].outputs};
 }
 
-// Two sets of rows, and the parts of sums.
 template <class T>
 std::size_t NarrowChain<T>::shared_bytes() const {
-  return static_cast<std::size_t>(2 * narrow_rows * widest_ + warps * narrow_rows * narrow_width) * sizeof(T);
+  return static_cast<std::size_t>(shared_numbers(widest_)) * sizeof(T);
 }
 
 template <class T>
@@ -350,6 +355,8 @@ void NarrowChain<T>::update(Queue& queue, const StepRule& rule, const SliceRule*
            first_tile_.data(), slices, recorded.norms);
 }
 
+template bool is_narrow<float>(const NetworkPlan&, Index);
+template bool is_narrow<double>(const NetworkPlan&, Index);
 template class NarrowChain<float>;
 template class NarrowChain<double>;
 

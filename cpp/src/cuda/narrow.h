@@ -36,8 +36,9 @@ struct NarrowTile {
   Index row, column;
 };
 
-// Whether a network is such a chain.
-bool is_narrow(const NetworkPlan& plan);
+// Whether a network is such a chain, and a block's rows of it fit into that much shared memory.
+template <class T>
+bool is_narrow(const NetworkPlan& plan, Index shared_bytes);
 
 template <class T>
 class NarrowChain {

@@ -17,6 +17,12 @@ void check_blas(cublasStatus_t status, const char* call) {
                              std::to_string(static_cast<int>(status)));
 }
 
+// What can be relied on of an address: cuBLASLt would expect 256.
+std::uint32_t alignment_of(const void* p) {
+  const auto bits = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(p) % 16) | 16;
+  return bits & (~bits + 1);
+}
+
 template <class T>
 constexpr cudaDataType type_of = sizeof(T) == 4 ? CUDA_R_32F : CUDA_R_64F;
 
@@ -51,7 +57,7 @@ struct Products::Recipe {
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm;
-  bool relu = false, bias = false;
+  bool bias = false;
 
   ~Recipe() {
     cublasLtMatrixLayoutDestroy(a);
@@ -80,9 +86,8 @@ template <class T>
 Products::Recipe& Products::recipe(Factors factors, Matrix<const T> a, Matrix<const T> b, const T* bias, Matrix<T> c,
                                    Index depth) {
   const cublasComputeType_t compute = compute_type<T>();
-  const auto alignment = [](const void* p) { return static_cast<int>(reinterpret_cast<std::uintptr_t>(p) % 16); };
-  const int kind = factors.left_transposed | factors.right_transposed << 1 | factors.relu << 2 |
-                   (bias != nullptr) << 3 | (sizeof(T) == 8) << 4 | factors.adds << 5;
+  const int kind = factors.left_transposed | factors.right_transposed << 1 | (bias != nullptr) << 3 |
+                   (sizeof(T) == 8) << 4 | factors.adds << 5;
   const Key key = {kind,
                    c.rows,
                    c.columns,
@@ -90,8 +95,8 @@ Products::Recipe& Products::recipe(Factors factors, Matrix<const T> a, Matrix<co
                    a.stride,
                    b.stride,
                    c.stride,
-                   alignment(a.data) | alignment(b.data) << 8,
-                   alignment(c.data) | alignment(bias) << 8,
+                   static_cast<int>(alignment_of(a.data) | alignment_of(b.data) << 8),
+                   static_cast<int>(alignment_of(c.data) | alignment_of(bias) << 8),
                    static_cast<int>(compute)};
   const auto found = recipes_.find(key);
   if (found != recipes_.end()) return *found->second;
@@ -114,17 +119,24 @@ Products::Recipe& Products::recipe(Factors factors, Matrix<const T> a, Matrix<co
   set(CUBLASLT_MATMUL_DESC_TRANSA, first);
   set(CUBLASLT_MATMUL_DESC_TRANSB, second);
   made->bias = bias && sizeof(T) == 4;
-  made->relu = factors.relu && made->bias;
-  const cublasLtEpilogue_t epilogue =
-      made->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : (made->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT);
+  // Not its relu: what that makes of a NaN is nowhere said.
+  const cublasLtEpilogue_t epilogue = made->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
   set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
   if (made->bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   cublasLtMatmulPreference_t preference = nullptr;
   check_blas(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   cublasLtMatmulHeuristicResult_t result = {};
   int count = 0;
-  cublasStatus_t status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                               &workspace_bytes, sizeof workspace_bytes);
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
+    if (status == CUBLAS_STATUS_SUCCESS)
+      status = cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof value);
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(b.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c.data));
   if (status == CUBLAS_STATUS_SUCCESS)
     status = cublasLtMatmulAlgoGetHeuristic(handle_, made->operation, made->a, made->b, made->c, made->c, preference, 1,
                                             &result, &count);
@@ -136,13 +148,13 @@ Products::Recipe& Products::recipe(Factors factors, Matrix<const T> a, Matrix<co
 }
 
 template <class T>
-bool Products::multiply(Queue& queue, Factors factors, Matrix<const T> a, Matrix<const T> b, const T* bias,
+void Products::multiply(Queue& queue, Factors factors, Matrix<const T> a, Matrix<const T> b, const T* bias,
                         Matrix<T> c) {
   const Index depth = factors.left_transposed ? a.rows : a.columns;
-  if (c.rows <= 0 || c.columns <= 0) return false;
+  if (c.rows <= 0 || c.columns <= 0) return;
   if (depth <= 0) {
     for_each_element("bias", queue, c.rows, c.columns, AddRow<T>{c, bias, factors.adds});
-    return false;
+    return;
   }
   Recipe& how = recipe(factors, a, b, bias, c, depth);
   if (how.bias)
@@ -153,12 +165,11 @@ bool Products::multiply(Queue& queue, Factors factors, Matrix<const T> a, Matrix
                             how.c, &how.algorithm, workspace_, workspace_bytes, queue.stream()),
              "cublasLtMatmul");
   if (bias && !how.bias) for_each_element("bias", queue, c.rows, c.columns, AddRow<T>{c, bias, true});
-  return how.relu;
 }
 
-template bool Products::multiply(Queue&, Factors, Matrix<const float>, Matrix<const float>, const float*,
+template void Products::multiply(Queue&, Factors, Matrix<const float>, Matrix<const float>, const float*,
                                  Matrix<float>);
-template bool Products::multiply(Queue&, Factors, Matrix<const double>, Matrix<const double>, const double*,
+template void Products::multiply(Queue&, Factors, Matrix<const double>, Matrix<const double>, const double*,
                                  Matrix<double>);
 
 }  // namespace cuda

@@ -15,7 +15,6 @@ struct Factors {
   bool left_transposed = false;   // the left factor is stored as (depth, rows)
   bool right_transposed = false;  // the right one as (columns, depth)
   bool adds = false;              // to what is there
-  bool relu = false;              // after the bias
 };
 
 class Products {
@@ -26,9 +25,8 @@ class Products {
   Products& operator=(const Products&) = delete;
 
   // c = a b, plus the bias (columns of c) in every row where it is not null. No row of a matrix overlaps the next.
-  // True where `relu` has been applied, which not every product can do.
   template <class T>
-  bool multiply(Queue& queue, Factors factors, Matrix<const T> a, Matrix<const T> b, const T* bias, Matrix<T> c);
+  void multiply(Queue& queue, Factors factors, Matrix<const T> a, Matrix<const T> b, const T* bias, Matrix<T> c);
 
  private:
   using Key = std::tuple<int, Index, Index, Index, Index, Index, Index, int, int, int>;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cuda/recurrent_run.h"
 #include "cuda/run.h"
 
 namespace gradwell {
@@ -14,6 +15,7 @@ CudaProgram<T>::CudaProgram(const NetworkPlan& plan)
       parameters_(queue_, plan.size),
       gradients_(queue_, plan.size),
       state_(queue_, 1),
+      host_state_(1),
       slices_(std::make_unique<SliceTables<T>>(queue_, plan)) {
   Index numbers = 0;
   for (const StagePlan& stage : plan.stages)
@@ -26,11 +28,12 @@ CudaProgram<T>::CudaProgram(const NetworkPlan& plan)
                                  : nullptr;
     stages_.push_back(make_stage(static_cast<int>(i), stage, blocks(), branch));
   }
-  if (is_narrow(plan_)) narrow_ = std::make_unique<NarrowChain<T>>(queue_, plan_);
+  if (is_narrow<T>(plan_, block_limits().shared_bytes)) narrow_ = std::make_unique<NarrowChain<T>>(queue_, plan_);
 }
 
 template <class T>
 CudaProgram<T>::~CudaProgram() {
+  cudaStreamSynchronize(queue_.stream());
   forget_graphs();
 }
 
@@ -109,7 +112,9 @@ void CudaProgram<T>::reserve(Index rows) {
 
 template <class T>
 void CudaProgram<T>::set_state(const RunState& state) {
-  copy(queue_, state_.data(), &state, 1);
+  queue_.wait();  // the last copy from here
+  host_state_[0] = state;
+  copy(queue_, state_.data(), static_cast<const RunState*>(host_state_.data()), 1);
 }
 
 template <class T>

@@ -93,6 +93,7 @@ class CudaProgram final : public DeviceProgram<T> {
   BatchMemory<T> batch_;  // input, targets and lengths of the batch under way
   DeviceBlock<double> costs_;
   DeviceBlock<RunState> state_;
+  PinnedBlock<RunState> host_state_;
   HeldSamples<T> held_;
 
   std::unique_ptr<SliceTables<T>> slices_;

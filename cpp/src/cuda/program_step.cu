@@ -154,7 +154,9 @@ void CudaProgram<T>::decide_by_host(Run& run) {
   const RunState state = get_state();
   double total = 0;
   for (const double norm : norms) total = std::isnan(norm) ? norm : std::hypot(total, norm);
-  if (state.fault != 0 || !std::isfinite(state.loss) || !std::isfinite(total)) return;  // nothing will move
+  if (state.fault != 0 || state.close != 0 || !std::isfinite(state.loss) || !std::isfinite(total)) return;
+  if (state.step == run.allowed_step) return;  // it is tried again
+  run.allowed_step = state.step;
   const double allowed = run.memory->allowed(total);
   copy(queue_, run.allowed.data(), &allowed, 1);
   queue_.wait();
@@ -162,7 +164,8 @@ void CudaProgram<T>::decide_by_host(Run& run) {
 
 template <class T>
 void CudaProgram<T>::forget_graphs() {
-  for (const auto& entry : graphs_) cudaGraphExecDestroy(entry.second);
+  for (const auto& entry : graphs_)
+    if (entry.second) cudaGraphExecDestroy(entry.second);
   graphs_.clear();
 }
 

@@ -112,6 +112,7 @@ void CudaProgram<T>::prepare(Run& run, const Samples<T>& samples, const Index* o
   run.steps = ceiling(count, plan.batch);
   run.counts_steps = plan_.gives_sequences && samples.lengths;
   run.general = false;
+  run.allowed_step = -1;
   run.tried = -1;
   if (run.losses.size() < run.steps) {
     run.losses = DeviceBlock<double>(queue_, run.steps);
@@ -162,10 +163,14 @@ TrainResult CudaProgram<T>::train(const TrainPlan& plan, const Samples<T>& sampl
     take_records(run, from, done, result.fault, *record);
     if (result.fault != Fault::none) break;
     if (!again && !state.close) continue;
-    if (again) run.general = true;
+    if (again) {
+      run.general = true;
+      forget_graphs();
+    }
     if (!again) run.tried = done;
     begin_run(run, done);
   }
+  if (run.general) forget_graphs();
   read_steps(run, samples, order, done, &result);
   return result;
 }
@@ -179,7 +184,7 @@ Index CudaProgram<T>::stretch_of(Run& run, Index from, const Record* record) {
   for (; step < run.steps && run.slots < most; ++step) {
     if (!run.records(step, record)) continue;
     if (run.slots == 0) {
-      prepare_recorder(*recorder_, std::min(run.plan->batch, run.count), 2);
+      if (prepare_recorder(*recorder_, std::min(run.plan->batch, run.count), 2)) forget_graphs();
       most = std::max<Index>(1, most_bytes / std::max<Index>(recorder_->slot_bytes(), 1));
     }
     ++run.slots;

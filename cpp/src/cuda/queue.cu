@@ -1,6 +1,8 @@
 #include "cuda/queue.h"
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <new>
 
 #include "cuda/product.h"
@@ -19,6 +21,16 @@ void check_cuda(cudaError_t error, const char* call) {
   if (error == cudaErrorMemoryAllocation) throw std::bad_alloc();
   throw std::runtime_error(std::string("[cuda] ") + call + " failed: " + cudaGetErrorString(error) + " (" +
                            cudaGetErrorName(error) + ")");
+}
+
+void allow_shared(const void* kernel, std::size_t bytes, const char* name) {
+  static std::mutex mutex;
+  static std::map<const void*, std::size_t> allowed;
+  const std::lock_guard<std::mutex> hold(mutex);
+  std::size_t& now = allowed[kernel];
+  if (bytes <= now) return;
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), name);
+  now = bytes;
 }
 
 void set_precision(Precision precision) {

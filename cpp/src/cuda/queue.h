@@ -18,6 +18,9 @@ void check_cuda(cudaError_t error, const char* call);
 void set_precision(Precision precision);
 Precision precision();
 
+// Raises what a kernel may have of shared memory; it is never lowered, since captured launches rely on it.
+void allow_shared(const void* kernel, std::size_t bytes, const char* name);
+
 class Products;  // product.h
 
 // What is done in order. Work on arrays of the host ends with `wait`.

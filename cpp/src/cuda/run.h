@@ -34,6 +34,7 @@ struct CudaProgram<T>::Run {
   const StepMemory* memory = nullptr;
   Index count = 0, steps = 0;  // rows, and the steps they make
   Index slots = 0;             // for the steps that are recorded before the host looks
+  Index allowed_step = -1;     // the step that `allowed` is for
   Index tried = -1;            // the step whose bound was looked at last
   bool counts_steps = false;
   bool general = false;  // a chain of narrow layers goes the general way too

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 #include "cuda/gathering.h"
 
@@ -52,13 +53,14 @@ void SampleBlock<T>::fill(Queue& queue, const Samples<T>& from, const Index* ord
     if (has_lengths_) copy(queue, lengths_.data(), from.lengths, count);
     return;
   }
-  if (staged_x_.size() < count * shape_.inputs) {
-    staged_x_ = PinnedBlock<T>(count * shape_.inputs);
-    staged_values_ = PinnedBlock<T>(has_classes_ ? 0 : count * shape_.outputs);
-    staged_classes_ = PinnedBlock<Index>(has_classes_ ? count * shape_.output_steps : 0);
-    staged_lengths_ = PinnedBlock<Index>(has_lengths_ ? count : 0);
-  }
   queue.wait();  // the last copies from here
+  const auto room_for = [](auto& block, Index numbers) {
+    if (block.size() < numbers) block = std::remove_reference_t<decltype(block)>(numbers);
+  };
+  room_for(staged_x_, count * shape_.inputs);
+  room_for(staged_values_, has_classes_ ? 0 : count * shape_.outputs);
+  room_for(staged_classes_, has_classes_ ? count * shape_.output_steps : 0);
+  room_for(staged_lengths_, has_lengths_ ? count : 0);
   for (Index i = 0; i < count; ++i) {
     const Index row = order[i];
     copy_row(staged_x_.data() + i * shape_.inputs, from.x.data + row * from.x.stride, shape_.inputs);
@@ -113,6 +115,7 @@ void HeldSamples<T>::begin(Queue& queue, SampleShape shape, const Samples<T>& sa
   if (held) {
     copy(queue, order_.data(), order, count);
   } else {
+    held_from_ = nullptr;  // what was held gives way
     block_.reserve(queue, shape, samples, count);
     block_.fill(queue, samples, order, count);
     numbers_.resize(static_cast<std::size_t>(count));
