@@ -58,6 +58,21 @@ def test_steps_before_a_fault_are_taken(width):
         np.testing.assert_allclose(nets[1].parameters[name], view, rtol=1e-4, atol=1e-6)
 
 
+def test_what_a_bound_leaves_open_the_gradients_decide():
+    """The largest input and the largest error are in different rows: their product is far above any gradient."""
+    x, y = np.ones((48, 4)) * [0, 1, 1, 1], np.zeros((48, 3))
+    x[16:] = np.tile([[1e32, 0, 0, 0], [0, 1, 1, 1]], (16, 1))  # after steps that nothing is wrong with
+    y[17::2] = 1e8
+    layers = [gw.Dense(6, use_bias=False), gw.ReLU(), gw.Dense(3, use_bias=False)]
+    nets = [gw.Network(layers, 4, seed=0, device=device) for device in ("cpu", "cuda")]
+    for net in nets:
+        net.parameters["0.weight"][0] = 0.0  # so that nothing comes of the large input, nor of its error
+        history = fit(net, (x, y), shuffle=False, loss="quadratic", optimizer=gw.SGD(1e-12), epochs=2)
+        assert len(history.step_loss) == 12
+    for name, view in nets[0].parameters.items():
+        np.testing.assert_allclose(nets[1].parameters[name], view, rtol=1e-4, atol=1e-7)
+
+
 def test_bad_steps_are_skipped():
     here, there = networks.pair("wide")
     x, y = networks.samples(rows=40)
